@@ -1,0 +1,180 @@
+"""The events on Instep's own topics."""
+
+import json
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+_FAILURES = uuid.UUID("6f1c1b52-3f0e-5a1b-9f35-0d2f6a7c9e11")
+
+ALL_MAPPINGS = "*"
+FAILURE_HEADER = "instep-failure"
+
+Headers = tuple[tuple[str, bytes | None], ...]
+
+
+class Outcome(StrEnum):
+    """What became of one change."""
+
+    INSERTED = "inserted"
+    MODIFIED = "modified"
+    DELETED = "deleted"
+    UNCHANGED = "unchanged"
+    SUPERSEDED = "superseded"
+    SKIPPED = "skipped"
+    FAILED = "failed"
+
+
+class Decision(StrEnum):
+    """What a replay asks of the worker: try again, or give the failed change up."""
+
+    RETRY = "retry"
+    DROP = "drop"
+
+
+class Resolution(StrEnum):
+    """How a failure ended, as the worker saw it; `released` is a retry by the sink's own schedule."""
+
+    REPLAY = "replay"
+    SUPERSEDED = "superseded"
+    RELEASED = "released"
+    DROPPED = "dropped"
+
+
+@dataclass(frozen=True, slots=True)
+class RecordReference:
+    """One record in one app; `link` opens it there."""
+
+    app: str
+    entity: str
+    record_id: str
+    link: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Position:
+    """Where a change stands in its source topic; `timestamp_ms` is the broker's."""
+
+    topic: str
+    partition: int
+    offset: int
+    timestamp_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class OriginalRecord:
+    """The source message, byte for byte."""
+
+    key: bytes | None
+    value: bytes | None
+    headers: Headers = ()
+
+
+@dataclass(frozen=True, slots=True)
+class SyncFailed:
+    """A change that could not be applied, or (scope `app`) an app that applies nothing.
+
+    `original` is None where the message would not fit the broker's limit: it is then read again at `position`.
+    All times are aware, in UTC. `attempt` starts at 1. `replay_id` is the replay that failed, if one did.
+    """
+
+    failure_id: str
+    mapping: str
+    direction: str
+    source: RecordReference
+    target: RecordReference
+    category: str
+    code: str
+    scope: str
+    parameters: Mapping[str, str]
+    message: str
+    exception_type: str | None
+    top_frame: str | None
+    trace: str | None
+    attempt: int
+    first_failed_at: datetime
+    failed_at: datetime
+    retry_at: datetime | None
+    waits_for: RecordReference | None
+    position: Position | None
+    original: OriginalRecord | None
+    replay_topic: str
+    replay_id: str | None
+    worker: str
+    version: str
+
+
+@dataclass(frozen=True, slots=True)
+class SyncResolved:
+    """A failure that is over; `outcome` is what the change that ended it did."""
+
+    failure_id: str
+    mapping: str
+    direction: str
+    record_id: str
+    how: Resolution
+    outcome: Outcome | None
+    replay_id: str | None
+    resolved_at: datetime
+    worker: str
+
+
+@dataclass(frozen=True, slots=True)
+class SyncProgress:
+    """The outcome counters of one worker and mapping since the worker started; the heartbeat of the whole path.
+
+    `lag_records` is None until it is known. `paused_code` is the code of the app failure while the app is paused.
+    """
+
+    worker: str
+    group: str
+    mapping: str
+    direction: str
+    at: datetime
+    started_at: datetime
+    counts: Mapping[str, int]
+    lag_records: int | None
+    paused_code: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class ReplayRequest:
+    """A failed change sent back to the worker with a decision; `scheduled` when no person asked."""
+
+    replay_id: str
+    failure_id: str
+    mapping: str
+    direction: str
+    record_id: str
+    decision: Decision
+    scheduled: bool
+    position: Position
+    original: OriginalRecord | None
+
+
+Event = SyncFailed | SyncResolved | SyncProgress | ReplayRequest
+
+
+def record_key(mapping: str, direction: str, record_id: str) -> bytes:
+    """Return the message key under which all events about one record of one mapping stay in order."""
+    return json.dumps([mapping, direction, record_id], ensure_ascii=False, separators=(",", ":")).encode()
+
+
+def event_key(event: Event) -> bytes:
+    """Return the message key of an event: by record, by app for an app failure, by worker for progress."""
+    match event:
+        case SyncFailed(mapping=mapping, direction=direction, source=source):
+            return record_key(mapping, direction, source.record_id)
+        case SyncResolved(mapping=mapping, direction=direction, record_id=record_id):
+            return record_key(mapping, direction, record_id)
+        case ReplayRequest(mapping=mapping, direction=direction, record_id=record_id):
+            return record_key(mapping, direction, record_id)
+        case SyncProgress(mapping=mapping, direction=direction, worker=worker):
+            return record_key(mapping, direction, worker)
+
+
+def failure_id(mapping: str, topic: str, partition: int, offset: int, attempt: int) -> str:
+    """Return the id that the same failure always gets, however often it is reported."""
+    return str(uuid.uuid5(_FAILURES, json.dumps([mapping, topic, partition, offset, attempt])))
