@@ -1,0 +1,48 @@
+# Everything a newcomer runs. `make` alone lists the targets.
+PYTHON ?= python3
+BIN := .venv/bin
+
+# One command a line in a POSIX shell that stops at the first error.
+.SHELLFLAGS := -eu -c
+.DEFAULT_GOAL := help
+.PHONY: help venv demo test unit lint bench soak docs clean
+
+help:  ## list the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+venv: .venv/installed  ## make the virtual environment (.venv) with pinned versions
+
+.venv/installed: pyproject.toml constraints.txt .ci/venv
+	@PYTHON=$(PYTHON) .ci/venv
+	@touch $@
+
+demo: venv  ## play the story on an embedded broker; stays up until Ctrl-C
+	@$(BIN)/instep demo
+
+lint: venv  ## ruff and mypy --strict
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy --strict
+
+unit: venv  ## the instant tests alone
+	$(BIN)/pytest tests/unit
+
+test: venv  ## everything, with a real Kafka, PostgreSQL and MariaDB (installed when absent)
+	$(BIN)/python -m tests.services install
+	$(MAKE) --no-print-directory lint
+	$(BIN)/pytest -m "not soak"
+
+soak: venv  ## kill worker and sink at random for ten minutes
+	$(BIN)/python -m tests.services install
+	$(BIN)/pytest -m soak --timeout=1200
+
+bench: venv  ## measure against the bare loop and the JDBC sink; see benchmarks/RESULTS.md
+	$(BIN)/python -m tests.services install
+	$(BIN)/python -m benchmarks
+
+docs: venv  ## regenerate the generated pages in docs/
+	$(BIN)/python -m docs.generate
+
+clean:  ## remove the virtual environment and what tools left behind
+	rm -rf .venv build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,1 @@
+"""Two small sample apps and a story with every kind of failure, on an embedded broker."""

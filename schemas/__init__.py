@@ -1,0 +1,1 @@
+"""The contract: event types, Avro schemas, wire formats, error catalogue. Opens nothing."""

@@ -1,0 +1,1 @@
+"""Tests by need: unit, contract, integration, acceptance."""
