@@ -71,8 +71,8 @@ class Shape:
     """
 
     names: tuple[str, ...]
-    kinds: Mapping[str, Kind] = field(default=_NOTHING)
-    readers: Mapping[str, Reader] = field(default=_NOTHING)
+    kinds: Mapping[str, Kind] = field(default_factory=lambda: _NOTHING)
+    readers: Mapping[str, Reader] = field(default_factory=lambda: _NOTHING)
 
 
 class RecordChange(NamedTuple):
