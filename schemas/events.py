@@ -108,7 +108,11 @@ class SyncFailed:
 
 @dataclass(frozen=True, slots=True)
 class SyncResolved:
-    """A failure that is over; `outcome` is what the change that ended it did."""
+    """A failure that is over; `outcome` is what the change that ended it did.
+
+    `position` is that change's, None for an app. An entry closes when `position` is not before its last failure's (same
+    topic and partition), or, where they can't be compared, when `failure_id` is its last one; else only the replay is over.
+    """
 
     failure_id: str
     mapping: str
@@ -117,6 +121,7 @@ class SyncResolved:
     how: Resolution
     outcome: Outcome | None
     replay_id: str | None
+    position: Position | None
     resolved_at: datetime
     worker: str
 
