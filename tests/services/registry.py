@@ -48,13 +48,9 @@ class RegistryServer(ServerProcess):
         port = free_port()
         self.registry = Registry(f"http://127.0.0.1:{port}/apis/ccompat/v7")
         command: list[str | Path] = [
-            *(
-                java(),
-                "-Xmx512m",
-                *QUICK_START,
-                f"-Dquarkus.http.port={port}",
-                "-Dquarkus.http.host=127.0.0.1",
-            ),
+            *(java(), "-Xmx512m", *QUICK_START),
+            *(f"-Dquarkus.http.port={port}", "-Dquarkus.http.host=127.0.0.1"),
+            *(f"-Dquarkus.management.port={free_port()}", "-Dquarkus.management.host=127.0.0.1"),
             *("-jar", program / "quarkus-run.jar"),
         ]
         super().__init__(
