@@ -1,0 +1,121 @@
+"""What is wrong between parts of a configuration that are each right by themselves."""
+
+from collections.abc import Collection, Iterator, Mapping
+from string import Formatter
+
+from schemas.config.app import AppConfig
+from schemas.config.mapping import FieldConfig, MappingConfig
+from schemas.config.problem import Path, did_you_mean
+from schemas.config.where import Refused, parse_where
+
+Found = tuple[Path, str]
+
+
+def app_inconsistencies(apps: Mapping[str, AppConfig], connectors: Collection[str]) -> Iterator[Found]:
+    """Yield the apps whose connector is not installed."""
+    for name, app in apps.items():
+        if app.connector is not None and app.connector not in connectors:
+            listed = ", ".join(sorted(connectors)) or "none"
+            hint = did_you_mean(app.connector, connectors)
+            yield (
+                ("apps", name, "connector"),
+                f'unknown connector "{app.connector}"; installed: {listed}.{hint}',
+            )
+
+
+def mapping_inconsistencies(
+    mappings: Mapping[str, MappingConfig],
+    app_names: Collection[str],
+    apps: Mapping[str, AppConfig],
+    own_topics: Collection[str],
+) -> Iterator[Found]:
+    """Yield what is wrong in mappings; `apps` are those of `app_names` that are well-formed."""
+    for name, mapping in mappings.items():
+        path = ("mappings", name)
+        yield from _apps(path, mapping, app_names, apps)
+        yield from _keys(path, mapping)
+        yield from _links(path, mapping)
+        yield from _policies(path, mapping)
+        if mapping.source.topic in own_topics:
+            yield (*path, "source", "topic"), "is one of Instep's own topics, which carry no record changes"
+    yield from _rivals(mappings)
+
+
+def _apps(
+    path: Path, mapping: MappingConfig, app_names: Collection[str], apps: Mapping[str, AppConfig]
+) -> Iterator[Found]:
+    source, target = mapping.source, mapping.target
+    for side, app in (("source", source.app), ("target", target.app)):
+        if app not in app_names:
+            listed = ", ".join(sorted(app_names)) or "none"
+            yield (
+                (*path, side, "app"),
+                f'unknown app "{app}"; known are {listed}.{did_you_mean(app, app_names)}',
+            )
+    if target.app in apps and apps[target.app].connector is None:
+        yield (
+            (*path, "target", "app"),
+            f'"{target.app}" has no connector, so nothing can be written to it. Give it one in apps.{target.app}.',
+        )
+    if (source.app, source.entity) == (target.app, target.entity):
+        yield (
+            (*path, "target", "entity"),
+            "is the entity that the changes come from: it would sync with itself",
+        )
+
+
+def _keys(path: Path, mapping: MappingConfig) -> Iterator[Found]:
+    source, target = mapping.source.key, mapping.target.key
+    if len(source) != len(target):
+        yield (
+            (*path, "target", "key"),
+            f"has {len(target)} fields, but source.key has {len(source)}: they correspond one to one",
+        )
+        return
+    pairs = dict(zip(target, source, strict=True))
+    for index, field in enumerate(mapping.fields or ()):
+        if field.target in pairs and not _same_as_key(field, pairs[field.target]):
+            yield (
+                (*path, "fields", index, "target"),
+                f'"{field.target}" is part of target.key and is filled from source.key already. Remove this field.',
+            )
+
+
+def _same_as_key(field: FieldConfig, source: str) -> bool:
+    return field.source == source and not field.transform and field.options is None
+
+
+def _links(path: Path, mapping: MappingConfig) -> Iterator[Found]:
+    for name, side in (("source", mapping.source), ("target", mapping.target)):
+        names = {field for _, field, _, _ in Formatter().parse(side.link or "") if field is not None}
+        unknown = sorted(names - set(side.key))
+        if unknown:
+            listed = ", ".join(side.key)
+            hint = did_you_mean(unknown[0], side.key)
+            yield (*path, name, "link"), f'"{{{unknown[0]}}}" is no field of the key ({listed}).{hint}'
+
+
+def _policies(path: Path, mapping: MappingConfig) -> Iterator[Found]:
+    if mapping.source.tombstone == "delete" and mapping.on_delete == "ignore":
+        yield (
+            (*path, "source", "tombstone"),
+            "a tombstone cannot count as a delete while on_delete is ignore. Choose skip, or another on_delete.",
+        )
+    if mapping.where is not None:
+        parsed = parse_where(mapping.where)
+        if isinstance(parsed, Refused):
+            yield (*path, "where"), parsed.what
+
+
+def _rivals(mappings: Mapping[str, MappingConfig]) -> Iterator[Found]:
+    """Two mappings that write the same records from the same changes would overwrite each other for ever."""
+    seen: dict[tuple[str, str, str], str] = {}
+    for name, mapping in mappings.items():
+        place = (mapping.source.topic, mapping.target.app, mapping.target.entity)
+        if place in seen:
+            yield (
+                ("mappings", name),
+                f'has the same topic and the same target entity as mapping "{seen[place]}". Join the two, or remove one.',
+            )
+        else:
+            seen[place] = name

@@ -1,0 +1,37 @@
+"""The whole configuration as one value."""
+
+from typing import Annotated, Any
+
+from pydantic import Field, model_validator
+
+from schemas.config.app import AppConfig
+from schemas.config.kafka import KafkaConfig
+from schemas.config.mapping import MappingConfig
+from schemas.config.part import Part
+from schemas.config.process import SinkConfig, WorkerConfig
+from schemas.config.scalar import Name
+
+
+class Config(Part):
+    """Everything that one group of workers and its sink need to know."""
+
+    kafka: KafkaConfig
+    """The brokers, and the topics of our own."""
+    apps: Annotated[dict[Name, AppConfig], Field(min_length=1)]
+    """The applications, by a name of your choice."""
+    mappings: Annotated[dict[Name, MappingConfig], Field(min_length=1)]
+    """What is kept in step, by a name of your choice; the name stands in metrics and on entries."""
+    worker: WorkerConfig = WorkerConfig()
+    """The process that applies changes."""
+    sink: SinkConfig
+    """The process that keeps the list of what is wrong now."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _name_the_sink_group(cls, data: Any) -> Any:
+        if not isinstance(data, dict):
+            return data
+        sink = data.get("sink", {})
+        kafka = data.get("kafka")
+        group = kafka.get("group") if isinstance(kafka, dict) else getattr(kafka, "group", None)
+        return {**data, "sink": {"group": f"{group}.sink", **sink}} if isinstance(sink, dict) else data

@@ -1,0 +1,66 @@
+"""The `worker` and `sink` parts of the configuration."""
+
+from datetime import timedelta
+from typing import Annotated
+
+from pydantic import Field, SecretStr
+
+from schemas.config.part import Part
+from schemas.config.scalar import Address, Duration, ListenAddress, Name, StateUrl, Text, Whole
+
+
+class StateConfig(Part):
+    """Where a worker remembers open failures and parked changes."""
+
+    url: StateUrl = SecretStr("sqlite:///instep-worker.db")
+    """A SQLite file, or a PostgreSQL database: several workers of one group need a database that they share."""
+
+
+class WorkerConfig(Part):
+    """The process that applies changes."""
+
+    state: StateConfig = StateConfig()
+    """Where the worker remembers open failures."""
+    batch: Annotated[Whole, Field(ge=1, le=50_000)] = 2000
+    """How many changes at most are applied in one go."""
+    metrics: ListenAddress | None = Address("127.0.0.1", 9101)
+    """Where the worker serves its metrics, as host:port; null: nowhere."""
+    progress_s: Annotated[float, Field(ge=0.1, le=3600)] = 5
+    """How many seconds lie between two progress events."""
+    name: Name | None = None
+    """What this worker calls itself; left out: host name and process id."""
+
+
+class StoreConfig(Part):
+    """Where the sink keeps its entries."""
+
+    url: StateUrl = SecretStr("sqlite:///instep-sink.db")
+    """A SQLite file, or a PostgreSQL database, which is the choice for production."""
+
+
+class RetentionConfig(Part):
+    """How long what is over is kept. Open entries are never aged out."""
+
+    closed: Annotated[Duration, Field(gt=timedelta(0))] = timedelta(days=7)
+    """How long resolved and discarded entries are kept."""
+    payload: Annotated[Duration, Field(gt=timedelta(0))] = timedelta(days=7)
+    """How long the messages of closed entries are kept, which may be shorter."""
+    batch_rows: Annotated[Whole, Field(ge=1, le=100_000)] = 1000
+    """How many rows one transaction deletes."""
+
+
+class SinkConfig(Part):
+    """The process that keeps the list of what is wrong now."""
+
+    store: StoreConfig = StoreConfig()
+    """Where the entries are kept."""
+    listen: ListenAddress = Address("127.0.0.1", 8080)
+    """Where metrics and health are served, as host:port."""
+    group: Name
+    """The consumer group of the sinks; left out: the workers' group with `.sink` after it."""
+    retention: RetentionConfig = RetentionConfig()
+    """How long closed entries are kept."""
+    archive: Text | None = None
+    """A folder for what `instep errors clear` archives; left out: the folder that the command runs in."""
+    replay_timeout_s: Annotated[Whole, Field(ge=1)] = 300
+    """How many seconds a worker has to answer a replay before the entry is shown as unconfirmed."""
