@@ -45,10 +45,10 @@ class RegistryServer(ServerProcess):
     def __init__(self) -> None:
         """Fetches the program when it is absent; raises UnavailableError."""
         program = fetch_archive(PROGRAM)
-        port = free_port()
+        folder, port = make_folder("registry"), free_port()
         self.registry = Registry(f"http://127.0.0.1:{port}/apis/ccompat/v7")
         command: list[str | Path] = [
-            *(java(), "-Xmx512m", *QUICK_START),
+            *(java(), "-Xmx512m", *QUICK_START, f"-Djava.io.tmpdir={folder}"),
             *(f"-Dquarkus.http.port={port}", "-Dquarkus.http.host=127.0.0.1"),
             *(f"-Dquarkus.management.port={free_port()}", "-Dquarkus.management.host=127.0.0.1"),
             *("-jar", program / "quarkus-run.jar"),
@@ -56,7 +56,7 @@ class RegistryServer(ServerProcess):
         super().__init__(
             "registry",
             command,
-            folder=make_folder("registry"),
+            folder=folder,
             ready=self.registry.answers,
             work_folder=program,
         )
