@@ -1,0 +1,73 @@
+"""How both processes open a database of their own or of an app."""
+
+import sqlite3
+from typing import Any
+
+from pydantic import SecretStr
+from sqlalchemy import Connection, Engine, create_engine, event, make_url
+from sqlalchemy.engine import URL
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.pool import ConnectionPoolEntry
+
+CONNECT_TIMEOUT_S = 5
+BUSY_TIMEOUT_MS = 10_000
+READ_ONLY = "instep_read_only"
+"""Execution option of a connection that only reads: on SQLite its transaction then keeps nobody from writing."""
+
+# The drivers we depend on, where SQLAlchemy would choose another for a bare name.
+_DRIVERS = {"postgresql": "postgresql+psycopg", "mysql": "mysql+pymysql", "mariadb": "mariadb+pymysql"}
+
+
+def open_engine(url: str | SecretStr, *, name: str = "instep", **options: Any) -> Engine:
+    """Return an engine for a database URL; nothing connects before its first use.
+
+    Sessions are in UTC and called `name` where the database can show it. `options` go to create_engine, over ours;
+    `connect_args` in them go to the driver. Errors show no values of parameters.
+    """
+    parsed = make_url(url.get_secret_value() if isinstance(url, SecretStr) else url)
+    parsed = parsed.set(drivername=_DRIVERS.get(parsed.drivername, parsed.drivername))
+    connect_args = _connect_args(parsed, name) | options.pop("connect_args", {})
+    settings = {"pool_pre_ping": True, "hide_parameters": True, "connect_args": connect_args} | options
+    engine = create_engine(parsed, **settings)
+    if parsed.get_backend_name() == "sqlite":
+        event.listen(engine, "connect", _prepare_sqlite)
+        event.listen(engine, "begin", _begin_sqlite)
+    return engine
+
+
+def unreachable_reason(error: DBAPIError) -> str:
+    """Return in one line why a database cannot be reached, in the driver's own words."""
+    lines = str(error.orig).strip().splitlines()
+    return lines[0] if lines else type(error.orig).__name__
+
+
+def _connect_args(url: URL, name: str) -> dict[str, Any]:
+    match url.get_backend_name():
+        case "postgresql":
+            options = f"{url.query.get('options', '')} -c timezone=UTC".strip()
+            return {"connect_timeout": CONNECT_TIMEOUT_S, "application_name": name, "options": options}
+        case "mysql" | "mariadb":
+            return {
+                "connect_timeout": CONNECT_TIMEOUT_S,
+                "charset": "utf8mb4",
+                "init_command": "SET time_zone = '+00:00'",
+                "program_name": name,
+            }
+        case _:
+            return {}
+
+
+def _prepare_sqlite(connection: sqlite3.Connection, _entry: ConnectionPoolEntry) -> None:
+    # The driver would begin transactions by guesswork; _begin_sqlite does it by rule.
+    connection.isolation_level = None
+    # First the patience: switching to WAL needs a moment alone.
+    connection.execute(f"pragma busy_timeout = {BUSY_TIMEOUT_MS}")
+    connection.execute("pragma journal_mode = wal")
+    connection.execute("pragma synchronous = normal")
+    connection.execute("pragma foreign_keys = on")
+
+
+def _begin_sqlite(connection: Connection) -> None:
+    # A transaction that reads first and then writes fails at once when another wrote between: who may write says so first.
+    read_only = connection.get_execution_options().get(READ_ONLY, False)
+    connection.exec_driver_sql("begin" if read_only else "begin immediate")
