@@ -1,0 +1,153 @@
+"""A polled batch, decoded and translated: what a lane works on. Pure."""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from schemas.events import Decision, Outcome, Position, ReplayRequest
+from worker.decode import Decode, DecodedMessages, decode
+from worker.fault import Fault
+from worker.message import Message, StoredMessage, stored
+from worker.plan import MappingPlan
+from worker.translate import (
+    Broken,
+    Candidate,
+    KeyFields,
+    poison_change,
+    record_of,
+    translate,
+)
+
+Change = Candidate | Broken
+FindOriginal = Callable[[Position], StoredMessage | None]
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """The changes of one mapping in a batch, in rounds: in each round a record stands once.
+
+    `messages` are kept so that the part can be translated anew when the target's columns have changed.
+    """
+
+    mapping: MappingPlan
+    messages: Sequence[Message]
+    requests: Sequence[ReplayRequest]
+    rounds: Sequence[Sequence[Change]]
+    counts: Mapping[Outcome, int]
+    changed_at_ms: Sequence[int]
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """What one poll brought for a lane; `next_offsets` by topic and partition are committed when all of it is done."""
+
+    parts: Sequence[Part]
+    next_offsets: Mapping[tuple[str, int], int]
+    size: int = field(default=0)
+
+
+@dataclass(frozen=True, slots=True)
+class Translator:
+    """How messages become changes: a decoder for each mapping's format, and what reads a message's key."""
+
+    decoders: Mapping[str, Decode]
+    key_fields: Mapping[str, KeyFields]
+
+    def part(self, mapping: MappingPlan, messages: Sequence[Message]) -> Part:
+        """Return the changes of one mapping among the messages of its topic."""
+        decoded = decode(messages, self.decoders[mapping.name])
+        return self._translated(mapping, messages, decoded)
+
+    def _translated(self, mapping: MappingPlan, messages: Sequence[Message], decoded: DecodedMessages) -> Part:
+        key_fields = self.key_fields[mapping.name]
+        translated = translate(mapping, decoded.changes, key_fields)
+        changes: list[Change] = [*translated.candidates, *translated.broken]
+        changes += [
+            poison_change(mapping, message, fault, key_fields) for message, fault in decoded.poison
+        ]
+        superseded = translated.superseded
+        if mapping.order == "latest" and len(changes) > len(translated.candidates):
+            before = len(changes)
+            changes = _last_of_each_record(changes)
+            superseded += before - len(changes)
+        counts = {
+            Outcome.SUPERSEDED: superseded,
+            Outcome.SKIPPED: translated.skipped + decoded.ignored,
+        }
+        ages = [change.changed_at_ms for _, change in decoded.changes if change.changed_at_ms is not None]
+        return Part(mapping, messages, (), _rounds(mapping, changes), counts, ages)
+
+    def replays(
+        self, mapping: MappingPlan, requests: Sequence[ReplayRequest], find_original: FindOriginal
+    ) -> Part:
+        """Return the replays of one mapping as changes; an original that the request lacks is found by position."""
+        changes = [self._replay(mapping, request, find_original) for request in requests]
+        return Part(mapping, (), requests, _in_rounds(changes), {}, ())
+
+    def _replay(
+        self, mapping: MappingPlan, request: ReplayRequest, find_original: FindOriginal
+    ) -> Change:
+        place = request.position
+        empty = StoredMessage(place.topic, place.partition, place.offset, place.timestamp_ms, None, None)
+        if request.decision is Decision.DROP:
+            return Broken((), empty, Fault("bug"), request)
+        original = request.original
+        message = stored(place, original) if original is not None else find_original(place)
+        if message is None:
+            return Broken((), empty, Fault("original_gone"), request)
+        change = self.change(mapping, message)
+        if change is None:
+            return Broken((), message, Fault("original_gone"), request)
+        if isinstance(change, Candidate):
+            return change._replace(replay=request)
+        return Broken(change.key, change.message, change.fault, request)
+
+    def change(self, mapping: MappingPlan, message: Message) -> Change | None:
+        """Return the one change of a message; None where the mapping wants nothing of it."""
+        part = self.part(mapping, [message])
+        return part.rounds[0][0] if part.rounds and part.rounds[0] else None
+
+
+def _last_of_each_record(changes: Iterable[Change]) -> list[Change]:
+    """Return, of changes in any order, the last one of each record within its partition."""
+    last: dict[tuple[str, int], Change] = {}
+    for each in changes:
+        place = (record_of(each), each.message.partition)
+        if place not in last or last[place].message.offset < each.message.offset:
+            last[place] = each
+    return list(last.values())
+
+
+def _rounds(mapping: MappingPlan, changes: list[Change]) -> Sequence[Sequence[Change]]:
+    if not changes:
+        return ()
+    if mapping.order == "latest":
+        targets = {each.target_key for each in changes if isinstance(each, Candidate)}
+        if len(targets) == sum(isinstance(each, Candidate) for each in changes):
+            return (changes,)
+    ordered = sorted(changes, key=lambda each: (each.message.partition, each.message.offset))
+    return _in_rounds(ordered)
+
+
+def _in_rounds(changes: Iterable[Change]) -> list[list[Change]]:
+    """Return changes in rounds: in each a record, and a target key, stands once; the order of each is kept."""
+    turns: dict[object, int] = {}
+    rounds: list[list[Change]] = []
+    for each in changes:
+        names: list[object] = [record_of(each)]
+        if isinstance(each, Candidate):
+            names.append((each.target_key,))
+        turn = max(turns.get(name, 0) for name in names)
+        for name in names:
+            turns[name] = turn + 1
+        while turn >= len(rounds):
+            rounds.append([])
+        rounds[turn].append(each)
+    return rounds
+
+
+def by_topic(messages: Iterable[Message]) -> dict[str, list[Message]]:
+    """Return messages by topic, each in its order."""
+    topics: dict[str, list[Message]] = {}
+    for each in messages:
+        topics.setdefault(each.topic, []).append(each)
+    return topics

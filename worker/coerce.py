@@ -1,0 +1,303 @@
+"""From the kind of a source field to the kind of a target column, exactly or not at all.
+
+Every function here takes a value that is not None and raises ValueError, without the value in its text, when the value
+is no value of the target's kind. Nothing is rounded, shortened or guessed.
+"""
+
+import base64
+import binascii
+import json
+import math
+from collections.abc import Callable, Mapping
+from datetime import UTC, date, datetime, time, timedelta
+from decimal import Decimal, InvalidOperation
+from typing import Any
+from uuid import UUID
+
+from schemas.change import FarDate, FarTimestamp, Kind, Unbounded
+
+Coercion = Callable[[Any], Any]
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_EPOCH_DAYS = date(1970, 1, 1).toordinal()
+_MICROS_PER_UNIT = {"s": 1_000_000, "ms": 1000, "us": 1, "ns": 0}
+_TRUE, _FALSE = frozenset({"true", "t", "1"}), frozenset({"false", "f", "0"})
+_TEMPORAL = frozenset({Kind.DATE, Kind.TIME, Kind.TIMESTAMP, Kind.TIMESTAMP_TZ, Kind.INTERVAL})
+
+
+def coercion(source: Kind | None, target: Kind, timestamp_unit: str = "us") -> Coercion | None:
+    """Return what turns a value of the source's kind into one of the target's; None when it is one already.
+
+    `source` is None where the source sends no schema: integers due as times are then read in `timestamp_unit`
+    (s, ms, us or ns since 1970, or since midnight), integers due as dates as days since 1970.
+    """
+    if target is Kind.UNKNOWN or source is target:
+        return None
+    if source is None and target in _TEMPORAL:
+        return _temporal_from_json(target, timestamp_unit)
+    return _TO[target]
+
+
+def interval_text(value: timedelta) -> str:
+    """Return an interval the way PostgreSQL writes it, such as `1 day 02:03:04.5`."""
+    negative = value < timedelta(0)
+    days, seconds = divmod(abs(value) // timedelta(seconds=1), 86400)
+    sign = "-" if negative else ""
+    clock = f"{sign}{seconds // 3600:02}:{seconds // 60 % 60:02}:{seconds % 60:02}"
+    micros = abs(value).microseconds
+    if micros:
+        clock += f".{micros:06}".rstrip("0")
+    if not days:
+        return clock
+    plural = "" if days == 1 else "s"
+    return f"{sign}{days} day{plural}" if not seconds and not micros else f"{sign}{days} day{plural} {clock}"
+
+
+def to_text(value: Any) -> str:  # noqa: ANN401  any field value
+    """Return the one text of a value; bytes have none."""
+    match value:
+        case Unbounded():
+            return value.value
+        case str():
+            return value
+        case bool():
+            return "true" if value else "false"
+        case bytes():
+            raise ValueError("bytes where text is due")
+        case dict() | list():
+            return json.dumps(value, ensure_ascii=False, default=to_text)
+        case timedelta():
+            return interval_text(value)
+        case datetime() | date() | time():
+            return value.isoformat(" ") if isinstance(value, datetime) else value.isoformat()
+        case FarDate() | FarTimestamp():
+            raise ValueError("a date outside the years 1 to 9999 where text is due")
+        case _:
+            return str(value)
+
+
+def _to_integer(value: Any) -> int:  # noqa: ANN401  any field value
+    match value:
+        case bool() | int():
+            return int(value)
+        case float() | Decimal() if math.isfinite(value) and value == int(value):
+            return int(value)
+        case str():
+            return int(value)
+    raise ValueError("not an integer")
+
+
+def _to_decimal(value: Any) -> Decimal:  # noqa: ANN401  any field value
+    match value:
+        case Decimal():
+            return value
+        case bool():
+            return Decimal(int(value))
+        case int() | str():
+            try:
+                return Decimal(value)
+            except InvalidOperation:
+                raise ValueError("not a decimal number") from None
+        case float():
+            return Decimal(repr(value))
+    raise ValueError("not a number")
+
+
+def _to_float(value: Any) -> float:  # noqa: ANN401  any field value
+    if isinstance(value, str | int | float | Decimal):
+        try:
+            return float(value)
+        except (ValueError, OverflowError):
+            raise ValueError("not a floating point number") from None
+    raise ValueError("not a number")
+
+
+def _to_boolean(value: Any) -> bool:  # noqa: ANN401  any field value
+    if isinstance(value, bool):
+        return value
+    text = value.strip().lower() if isinstance(value, str) else str(value) if isinstance(value, int) else ""
+    if text in _TRUE:
+        return True
+    if text in _FALSE:
+        return False
+    raise ValueError("neither true nor false")
+
+
+def _to_date(value: Any) -> Any:  # noqa: ANN401  any field value
+    match value:
+        case datetime():
+            if value.time() == time(0):
+                return value.date()
+            raise ValueError("a time of day where a date is due")
+        case date() | FarDate() | Unbounded():
+            return value
+        case str():
+            return _from_iso(date.fromisoformat, value)
+    raise ValueError("not a date")
+
+
+def _to_time(value: Any) -> time:  # noqa: ANN401  any field value
+    match value:
+        case time():
+            return value
+        case timedelta() if timedelta(0) <= value < timedelta(days=1):
+            return (datetime.min + value).time()
+        case str():
+            parsed = _from_iso(time.fromisoformat, value)
+            if isinstance(parsed, time):
+                return parsed
+    raise ValueError("not a time of day")
+
+
+def _to_timestamp(value: Any) -> Any:  # noqa: ANN401  any field value
+    match value:
+        case datetime():
+            return value if value.tzinfo is None else value.astimezone(UTC).replace(tzinfo=None)
+        case date():
+            return datetime(value.year, value.month, value.day)  # noqa: DTZ001  zone-less by the column's type
+        case FarTimestamp():
+            return FarTimestamp(value.micros, zoned=False)
+        case FarDate():
+            return FarTimestamp(value.days * 86_400_000_000, zoned=False)
+        case Unbounded():
+            return value
+        case str():
+            parsed = _from_iso(datetime.fromisoformat, value)
+            return parsed if isinstance(parsed, Unbounded) else _to_timestamp(parsed)
+    raise ValueError("not a timestamp")
+
+
+def _to_timestamp_tz(value: Any) -> Any:  # noqa: ANN401  any field value
+    parsed = _to_timestamp(value)
+    if isinstance(parsed, datetime):
+        return parsed.replace(tzinfo=UTC)
+    return FarTimestamp(parsed.micros, zoned=True) if isinstance(parsed, FarTimestamp) else parsed
+
+
+def _to_interval(value: Any) -> Any:  # noqa: ANN401  any field value
+    match value:
+        case timedelta():
+            return value
+        case time():
+            return datetime.combine(date.min, value) - datetime.min
+        case str():
+            return value
+    raise ValueError("not an interval")
+
+
+def _to_uuid(value: Any) -> UUID:  # noqa: ANN401  any field value
+    match value:
+        case UUID():
+            return value
+        case bytes() if len(value) == 16:  # noqa: PLR2004  the size of a UUID
+            return UUID(bytes=value)
+        case str():
+            try:
+                return UUID(value)
+            except ValueError:
+                raise ValueError("not a UUID") from None
+    raise ValueError("not a UUID")
+
+
+def _to_bytes(value: Any) -> bytes:  # noqa: ANN401  any field value
+    match value:
+        case bytes():
+            return value
+        case str():
+            try:
+                return base64.b64decode(value, validate=True)
+            except binascii.Error:
+                raise ValueError("text that is not base64 where bytes are due") from None
+    raise ValueError("not bytes")
+
+
+def _to_json(value: Any) -> Any:  # noqa: ANN401  any field value
+    match value:
+        case Unbounded():
+            return [value.value]
+        case str():
+            try:
+                json.loads(value)
+            except (ValueError, RecursionError):
+                return json.dumps(value, ensure_ascii=False)
+            return value
+        case dict() | list():
+            return json.dumps(value, ensure_ascii=False, default=to_text)
+        case bool() | int():
+            return json.dumps(value)
+        case _:
+            return json.dumps(to_text(value), ensure_ascii=False)
+
+
+def _to_array(value: Any) -> list[Any]:  # noqa: ANN401  any field value
+    if isinstance(value, list):
+        return value
+    raise ValueError("not an array")
+
+
+def _from_iso(parse: Callable[[str], Any], text: str) -> Any:  # noqa: ANN401  a date, time or timestamp
+    if text in (Unbounded.INFINITY, Unbounded.NEGATIVE):
+        return Unbounded(text)
+    try:
+        return parse(text.strip())
+    except ValueError:
+        raise ValueError("not a date or time in ISO 8601") from None
+
+
+def _micros(value: int, unit: str) -> int:
+    if unit == "ns":
+        micros, rest = divmod(value, 1000)
+        if rest:
+            raise ValueError("a time finer than microseconds")
+        return micros
+    return value * _MICROS_PER_UNIT[unit]
+
+
+def _timestamp_from_micros(micros: int) -> datetime | FarTimestamp:
+    try:
+        return _EPOCH + timedelta(microseconds=micros)
+    except OverflowError:
+        return FarTimestamp(micros, zoned=True)
+
+
+def _date_from_days(days: int) -> date | FarDate:
+    ordinal = _EPOCH_DAYS + days
+    return date.fromordinal(ordinal) if 1 <= ordinal <= date.max.toordinal() else FarDate(days)
+
+
+def _temporal_from_json(target: Kind, unit: str) -> Coercion:
+    """Return the coercion of a JSON value without schema to a date, time, timestamp or interval."""
+    from_text = _TO[target]
+    from_integer: Mapping[Kind, Coercion] = {
+        Kind.DATE: _date_from_days,
+        Kind.TIME: lambda value: _to_time(timedelta(microseconds=_micros(value, unit))),
+        Kind.TIMESTAMP: lambda value: _to_timestamp(_timestamp_from_micros(_micros(value, unit))),
+        Kind.TIMESTAMP_TZ: lambda value: _timestamp_from_micros(_micros(value, unit)),
+        Kind.INTERVAL: lambda value: timedelta(microseconds=_micros(value, unit)),
+    }
+    of_integer = from_integer[target]
+
+    def coerce(value: Any) -> Any:  # noqa: ANN401  any field value
+        if type(value) is int:
+            return of_integer(value)
+        return from_text(value)
+
+    return coerce
+
+
+_TO: Mapping[Kind, Coercion] = {
+    Kind.TEXT: to_text,
+    Kind.INTEGER: _to_integer,
+    Kind.FLOAT: _to_float,
+    Kind.DECIMAL: _to_decimal,
+    Kind.BOOLEAN: _to_boolean,
+    Kind.DATE: _to_date,
+    Kind.TIME: _to_time,
+    Kind.TIMESTAMP: _to_timestamp,
+    Kind.TIMESTAMP_TZ: _to_timestamp_tz,
+    Kind.INTERVAL: _to_interval,
+    Kind.UUID: _to_uuid,
+    Kind.BYTES: _to_bytes,
+    Kind.JSON: _to_json,
+    Kind.ARRAY: _to_array,
+}

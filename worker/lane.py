@@ -1,0 +1,284 @@
+"""One target app's mappings, worked on by one thread, a batch at a time; the next batch is decoded meanwhile.
+
+When the app is broken the lane pauses: it commits nothing, reports one app failure, probes with back-off by trying the
+same changes again, and goes on where it stopped.
+"""
+
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from typing import TypeVar
+
+from kafka.errors import KafkaError
+from sqlalchemy.exc import SQLAlchemyError
+from structlog.typing import FilteringBoundLogger
+
+from schemas.events import ALL_MAPPINGS, Event, Outcome, Resolution
+from worker.apply import Jitter
+from worker.batch import Batch, Change, Part, Translator
+from worker.breaker import Breaker, probe_delay_s
+from worker.connectors.protocol import Connector, Refused
+from worker.fault import Fault
+from worker.mappings import recompile
+from worker.metrics import WorkerMetrics
+from worker.parked import follow
+from worker.plan import MappingPlan
+from worker.progress import Tally
+from worker.report import Reporter, app_failed_event, app_failure_id, resolved_event
+from worker.settle import Settled, settle
+from worker.state.store import StateStore
+
+T = TypeVar("T")
+
+STATE = "(state store)"
+ERRORS_TOPIC = "(errors topic)"
+_SCHEMA_CODES = frozenset({"field_missing", "entity_missing", "mapping_invalid"})
+
+
+class Abandoned(Exception):  # noqa: N818  not an error: the lane was told to let go
+    """The lane was told to let its batch go: nothing of what is undone may be committed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """A batch that is settled; offsets of `full` partitions must go back to the message that found no room."""
+
+    batch: Batch
+    next_offsets: Mapping[tuple[str, int], int]
+    full: Mapping[tuple[str, int], int]
+
+
+@dataclass(frozen=True, slots=True)
+class Outage:
+    """An app that is broken since some time: tries so far, and the last of them that was reported."""
+
+    app: str
+    since: datetime
+    tries: int = 0
+    reported: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class World:
+    """What a lane works with; opened by the worker's composition root."""
+
+    app: str
+    connector: Connector
+    state: StateStore
+    reporter: Reporter
+    translator: Translator
+    report: Callable[[Sequence[Event]], None]
+    metrics: WorkerMetrics
+    tally: Tally
+    log: FilteringBoundLogger
+    now: Callable[[], datetime]
+    jitter: Jitter
+    monotonic_s: Callable[[], float]
+
+
+@dataclass(slots=True)
+class Lane:
+    """The working state of one lane. `plans` are its mappings in the order of the configuration."""
+
+    world: World
+    plans: dict[str, MappingPlan]
+    cancel: threading.Event = field(default_factory=threading.Event)
+    breaker: Breaker = field(default_factory=Breaker)
+    paused: Fault | None = None
+
+    # what settling needs, see worker.settle.Effects
+    @property
+    def state(self) -> StateStore:
+        return self.world.state
+
+    @property
+    def reporter(self) -> Reporter:
+        return self.world.reporter
+
+    @property
+    def connector(self) -> Connector:
+        return self.world.connector
+
+    @property
+    def now(self) -> Callable[[], datetime]:
+        return self.world.now
+
+    @property
+    def jitter(self) -> Jitter:
+        return self.world.jitter
+
+    def wait(self, seconds: float) -> None:
+        """Wait; raises Abandoned when the lane is told to let go."""
+        if self.cancel.wait(seconds):
+            raise Abandoned
+
+    def trips(self, changes: int, self_healing: int) -> bool:
+        """Add a bulk write to the breaker's window and tell whether it is open."""
+        self.breaker = self.breaker.record(self.world.monotonic_s(), changes, self_healing)
+        return self_healing > 0 and self.breaker.is_open
+
+    def send(self, events: Sequence[Event]) -> None:
+        """Report events, for as long as it takes: while the error topic takes nothing, the lane is paused."""
+        attempt = 0
+        while events:
+            try:
+                self.world.report(events)
+            except KafkaError as error:
+                attempt += 1
+                self.world.metrics.failure_events.labels("error").inc(len(events))
+                self._pause(ERRORS_TOPIC, Fault("unavailable", exception_type=type(error).__name__), attempt)
+                continue
+            self.world.metrics.failure_events.labels("acknowledged").inc(len(events))
+            break
+        if attempt:
+            self._resume(ERRORS_TOPIC)
+
+    def work(self, batch: Batch) -> Done | None:
+        """Settle a batch and return what may be committed; None when the lane was told to let go."""
+        started_s = self.world.monotonic_s()
+        try:
+            full = self._settle_batch(batch)
+        except Abandoned:
+            return None
+        next_offsets = {place: min(offset, full.get(place, offset)) for place, offset in batch.next_offsets.items()}
+        self.world.metrics.batch_done(batch, self.world.monotonic_s() - started_s, self.world.now())
+        return Done(batch, next_offsets, full)
+
+    def follow_parked(self) -> None:
+        """Let changes follow whose record has no failure any more: their turn was cut short when a worker died."""
+        for name, plan in self.plans.items():
+            if plan.order == "strict":
+                parked = self._patiently(name, lambda name=name: self.state.parked_records(name))  # type: ignore[misc]  # mypy can't infer a lambda with a default
+                self._follow(name, sorted(parked))
+
+    def _settle_batch(self, batch: Batch) -> dict[tuple[str, int], int]:
+        full: dict[tuple[str, int], int] = {}
+        deferred: list[tuple[str, Sequence[Change]]] = []
+        for part in batch.parts:
+            self._count(part.mapping.name, part.counts)
+            for number in range(len(part.rounds)):
+                for settled in self._settle_round(part, number, part.rounds[number], last_chance=False):
+                    if settled.deferred:
+                        deferred.append((part.mapping.name, settled.deferred))
+                    for message in settled.full:
+                        place = (message.topic, message.partition)
+                        full[place] = min(message.offset, full.get(place, message.offset))
+        # what failed for want of another record gets its second chance when all of the batch is in
+        for name, changes in deferred:
+            part = next(each for each in batch.parts if each.mapping.name == name)
+            self._settle_round(part, None, changes, last_chance=True)
+        return full
+
+    def _settle_round(
+        self, part: Part, number: int | None, changes: Sequence[Change], *, last_chance: bool
+    ) -> list[Settled]:
+        """Settle a round, waiting out whatever breaks the app, and count what became of it."""
+        name = part.mapping.name
+
+        def attempt() -> Settled | Refused:
+            plan, again = self.plans[name], changes
+            if plan is not part.mapping:
+                again = self._translated_anew(part, plan, number, changes)
+            return settle(plan, again, self, last_chance=last_chance)
+
+        settled = self._patiently(name, attempt)
+        self._account(name, settled)
+        if settled.freed:
+            return [settled, *self._follow(name, settled.freed)]
+        return [settled]
+
+    def _translated_anew(
+        self, part: Part, plan: MappingPlan, number: int | None, changes: Sequence[Change]
+    ) -> Sequence[Change]:
+        """Return the same changes for the columns that the target has now."""
+        anew = []
+        for each in changes:
+            change = self.world.translator.change(plan, each.message) if each.message.value is not None else each
+            if change is not None:
+                anew.append(change._replace(replay=each.replay) if isinstance(change, tuple) else each)
+        return anew
+
+    def _follow(self, name: str, records: Sequence[str]) -> list[Settled]:
+        if not records:
+            return []
+        followed = self._patiently(name, lambda: follow(self.plans[name], records, self, self.world.translator))
+        for settled in followed:
+            self._account(name, settled)
+        self.world.metrics.parked.labels(name).set(self.state.parked_count(name))
+        return followed
+
+    def _patiently(self, name: str, attempt: Callable[[], T | Refused]) -> T:
+        """Attempt something until the app and the state store let it be done; raises Abandoned."""
+        outage: Outage | None = None
+        while True:
+            try:
+                result = attempt()
+            except SQLAlchemyError as error:
+                app, result = STATE, Refused(Fault("unavailable", exception_type=type(error).__name__))
+            else:
+                app = self.world.app
+            if not isinstance(result, Refused):
+                if outage is not None:
+                    self._app_resumes(outage)
+                return result
+            if outage is not None and outage.app != app:
+                self._app_resumes(outage)
+                outage = None
+            outage = self._app_refuses(outage or Outage(app, self.now()), result.fault)
+            if result.fault.code in _SCHEMA_CODES:
+                self._recompile(name)
+
+    def _app_refuses(self, outage: Outage, fault: Fault) -> Outage:
+        """Report a broken app, once and then at each of the slowest probes; wait; return the outage with one more try."""
+        tries = outage.tries + 1
+        outage = replace(outage, tries=tries)
+        if tries == 1 or probe_delay_s(tries, 0) == probe_delay_s(tries + 1, 0):
+            self.send([app_failed_event(outage.app, fault, outage.since, tries, self.now(), self.reporter)])
+            outage = replace(outage, reported=tries)
+        self._pause(outage.app, fault, tries)
+        return outage
+
+    def _app_resumes(self, outage: Outage) -> None:
+        failure = app_failure_id(outage.app, outage.since, outage.reported, self.reporter)
+        resolved = resolved_event(
+            ALL_MAPPINGS,
+            "forward",
+            outage.app,
+            failure,
+            Resolution.RELEASED,
+            None,
+            None,
+            None,
+            self.now(),
+            self.reporter,
+        )
+        self.send([resolved])
+        self._resume(outage.app)
+
+    def _pause(self, app: str, fault: Fault, attempt: int) -> None:
+        if self.paused is None:
+            self.world.log.warning("paused", app=app, code=fault.code, attempt=attempt, detail=fault.detail)
+        self.paused = fault
+        self.world.metrics.paused.labels(app).set(1)
+        self.wait(probe_delay_s(attempt, self.jitter()))
+
+    def _resume(self, app: str) -> None:
+        self.world.log.info("resumed", app=app)
+        self.paused = None
+        self.world.metrics.paused.labels(app).set(0)
+
+    def _recompile(self, name: str) -> None:
+        plan = recompile(self.plans[name], self.connector)
+        if isinstance(plan, MappingPlan):
+            self.plans[name] = plan
+
+    def _account(self, name: str, settled: Settled) -> None:
+        self._count(name, settled.counts)
+        self.world.metrics.settled(name, settled)
+        if settled.full or settled.freed:
+            self.world.metrics.parked.labels(name).set(self.state.parked_count(name))
+
+    def _count(self, name: str, counts: Mapping[Outcome, int]) -> None:
+        self.world.tally.add(name, counts)
+        self.world.metrics.count(name, counts)

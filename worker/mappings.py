@@ -1,0 +1,78 @@
+"""Configured mappings, compiled against what their targets say of themselves."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from schemas.config.mapping import FieldConfig, MappingConfig
+from worker.connectors.protocol import Connector, Description, Refused
+from worker.fault import Fault
+from worker.plan import FieldPlan, MappingPlan
+from worker.transform import compile_transforms
+from worker.where import compile_where
+
+
+def compile_mapping(name: str, config: MappingConfig, description: Description) -> MappingPlan:
+    """Return one mapping as the steps use it."""
+    return MappingPlan(
+        name=name,
+        direction=config.direction,
+        topic=config.source.topic,
+        source_app=config.source.app,
+        source_entity=config.source.entity,
+        source_key=config.source.key,
+        source_link=config.source.link,
+        target_app=config.target.app,
+        target_entity=config.target.entity,
+        target_key=config.target.key,
+        target_link=config.target.link,
+        order=config.order,
+        on_delete=config.on_delete,
+        delete_on_tombstone=config.source.tombstone == "delete",
+        timestamp_unit=config.source.timestamps,
+        where=compile_where(config.where) if config.where is not None else None,
+        fields=tuple(_field(each) for each in config.fields) if config.fields is not None else None,
+        description=description,
+    )
+
+
+def recompile(plan: MappingPlan, connector: Connector) -> MappingPlan | Refused:
+    """Return a mapping for the columns that its target has now."""
+    description = connector.describe(plan.target_entity)
+    if isinstance(description, Refused):
+        return description
+    fresh = replace(plan, description=description, row_plans={})
+    faults = find_problems(fresh)
+    return Refused(faults[0]) if faults else fresh
+
+
+def find_problems(plan: MappingPlan) -> list[Fault]:
+    """Return what a mapping asks of its target that the target does not have."""
+    columns: Mapping[str, Any] = plan.description.columns
+    wanted = [*plan.target_key, *(each.target for each in plan.fields or ())]
+    faults = [
+        Fault("field_missing", {"entity": plan.target_entity, "column": column})
+        for column in dict.fromkeys(wanted)
+        if column not in columns
+    ]
+    faults += [
+        Fault("mapping_invalid", {"mapping": plan.name, "reason": f"{plan.target_entity}.{column} is generated"})
+        for column in dict.fromkeys(wanted)
+        if column in columns and columns[column].generated
+    ]
+    key = set(plan.target_key)
+    if not faults and not any(set(unique) == key for unique in plan.description.unique):
+        names = ", ".join(plan.target_key)
+        reason = f"{plan.target_entity} has no primary key or unique index on ({names})"
+        faults.append(Fault("mapping_invalid", {"mapping": plan.name, "reason": reason}))
+    return faults
+
+
+def _field(config: FieldConfig) -> FieldPlan:
+    return FieldPlan(
+        target=config.target,
+        source=config.source,
+        constant=config.constant,
+        transform=compile_transforms(config.transform) if config.transform else None,
+        options=config.options,
+    )

@@ -1,0 +1,62 @@
+"""A message of a Kafka topic, as the worker sees it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from schemas.events import OriginalRecord, Position
+
+
+class Message(Protocol):
+    """What the client's records and parked changes have in common; `timestamp` in milliseconds."""
+
+    @property
+    def topic(self) -> str: ...
+    @property
+    def partition(self) -> int: ...
+    @property
+    def offset(self) -> int: ...
+    @property
+    def timestamp(self) -> int: ...
+    @property
+    def key(self) -> bytes | None: ...
+    @property
+    def value(self) -> bytes | None: ...
+    @property
+    def headers(self) -> Sequence[tuple[str, bytes | None]]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class StoredMessage:
+    """A message that comes from a replay or from the state store, with its position in the source topic."""
+
+    topic: str
+    partition: int
+    offset: int
+    timestamp: int
+    key: bytes | None
+    value: bytes | None
+    headers: tuple[tuple[str, bytes | None], ...] = ()
+
+
+def position_of(message: Message) -> Position:
+    """Return where a message stands in its source topic."""
+    return Position(message.topic, message.partition, message.offset, message.timestamp)
+
+
+def original_of(message: Message) -> OriginalRecord:
+    """Return the bytes of a message."""
+    return OriginalRecord(message.key, message.value, tuple(message.headers))
+
+
+def stored(position: Position, original: OriginalRecord) -> StoredMessage:
+    """Return the message that stood at a position."""
+    return StoredMessage(
+        position.topic,
+        position.partition,
+        position.offset,
+        position.timestamp_ms,
+        original.key,
+        original.value,
+        original.headers,
+    )

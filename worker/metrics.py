@@ -1,0 +1,132 @@
+"""The worker's metrics, by the names of the documentation."""
+
+from bisect import bisect_right
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import datetime
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client.core import HistogramMetricFamily
+from prometheus_client.registry import Collector
+
+from schemas.catalogue import Scope, catalogue
+from schemas.events import Outcome
+from worker.batch import Batch
+from worker.settle import Settled
+
+AGE_BUCKETS_S = (0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 1800, 7200, 86400, 604800)
+BATCH_BUCKETS_S = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
+SIZE_BUCKETS = (1, 10, 50, 100, 500, 1000, 2000, 5000, 10000, 50000)
+
+
+class ChangeAges(Collector):
+    """A histogram that takes a whole batch at once: one observation a record would cost more than its decoding."""
+
+    def __init__(self, mappings: Iterable[str]) -> None:
+        self._counts = {name: [0] * (len(AGE_BUCKETS_S) + 1) for name in mappings}
+        self._sums = dict.fromkeys(self._counts, 0.0)
+
+    def observe(self, mapping: str, changed_at_ms: Sequence[int], now_ms: float) -> None:
+        """Add the ages of a batch of changes."""
+        ages = sorted(max(0.0, (now_ms - each) / 1000) for each in changed_at_ms)
+        counts, below = self._counts[mapping], 0
+        for i, bound in enumerate(AGE_BUCKETS_S):
+            upto = bisect_right(ages, bound)
+            counts[i] += upto - below
+            below = upto
+        counts[-1] += len(ages) - below
+        self._sums[mapping] += sum(ages)
+
+    def collect(self) -> Iterator[HistogramMetricFamily]:
+        """Yield the histogram."""
+        name = "instep_change_age_seconds"
+        family = HistogramMetricFamily(name, "From the change in the source to its outcome", labels=["mapping"])
+        for mapping, counts in self._counts.items():
+            total, buckets = 0, []
+            for bound, count in zip((*map(str, AGE_BUCKETS_S), "+Inf"), counts, strict=True):
+                total += count
+                buckets.append((bound, total))
+            family.add_metric([mapping], buckets, self._sums[mapping])
+        yield family
+
+
+class WorkerMetrics:
+    """Everything that a worker counts; known series exist from the start, at 0."""
+
+    def __init__(self, registry: CollectorRegistry, mappings: Mapping[str, str], apps: Sequence[str]) -> None:
+        self._directions = mappings
+        self.ages = ChangeAges(mappings)
+        registry.register(self.ages)
+        self.changes = Counter(
+            "instep_changes", "Changes by outcome", ["mapping", "direction", "outcome"], registry=registry
+        )
+        self.failures = Counter(
+            "instep_failures", "Failed changes by code", ["mapping", "category", "code"], registry=registry
+        )
+        self.failure_events = Counter(
+            "instep_failure_events", "Events sent to the error topic", ["result"], registry=registry
+        )
+        self.batch_seconds = Histogram(
+            "instep_batch_seconds",
+            "Time to settle a batch",
+            ["mapping"],
+            buckets=BATCH_BUCKETS_S,
+            registry=registry,
+        )
+        self.batch_records = Histogram(
+            "instep_batch_records", "Changes in a batch", ["mapping"], buckets=SIZE_BUCKETS, registry=registry
+        )
+        self.splits = Counter(
+            "instep_batch_splits", "Bulk writes that had to be divided", ["mapping"], registry=registry
+        )
+        self.retries = Counter("instep_retries", "Tries after the first", ["mapping", "code"], registry=registry)
+        self.lag = Gauge(
+            "instep_lag_records", "Messages not yet polled", ["topic", "partition"], registry=registry
+        )
+        self.paused = Gauge("instep_app_paused", "1 while the app is paused", ["app"], registry=registry)
+        self.parked = Gauge(
+            "instep_parked_changes", "Changes that wait behind a failure", ["mapping"], registry=registry
+        )
+        self._create_series(mappings, apps)
+
+    def _create_series(self, mappings: Mapping[str, str], apps: Sequence[str]) -> None:
+        for name, direction in mappings.items():
+            for outcome in Outcome:
+                self.changes.labels(name, direction, outcome.value)
+            for code in catalogue().values():
+                if code.scope is not Scope.APP:
+                    self.failures.labels(name, code.category, code.name)
+                if code.retry.in_place:
+                    self.retries.labels(name, code.name)
+            self.batch_seconds.labels(name)
+            self.batch_records.labels(name)
+            self.splits.labels(name)
+            self.parked.labels(name)
+        for result in ("acknowledged", "error"):
+            self.failure_events.labels(result)
+        for app in apps:
+            self.paused.labels(app)
+
+    def count(self, mapping: str, counts: Mapping[Outcome, int]) -> None:
+        """Count outcomes."""
+        for outcome, count in counts.items():
+            if count:
+                self.changes.labels(mapping, self._directions[mapping], outcome.value).inc(count)
+
+    def settled(self, mapping: str, settled: Settled) -> None:
+        """Count failures, splits and retries of a round."""
+        for failure in settled.failures:
+            self.failures.labels(mapping, failure.category, failure.code).inc()
+        if settled.splits:
+            self.splits.labels(mapping).inc(settled.splits)
+        for code, count in settled.retries.items():
+            self.retries.labels(mapping, code).inc(count)
+
+    def batch_done(self, batch: Batch, seconds: float, now: datetime) -> None:
+        """Observe a batch that is settled."""
+        now_ms = now.timestamp() * 1000
+        for part in batch.parts:
+            name = part.mapping.name
+            if part.messages:
+                self.batch_seconds.labels(name).observe(seconds)
+                self.batch_records.labels(name).observe(len(part.messages))
+                self.ages.observe(name, part.changed_at_ms, now_ms)

@@ -1,0 +1,250 @@
+"""Steps 4 to 7 for one round of one mapping: decide, apply, remember, report, in the order that loses nothing.
+
+    lock the open failures of these records
+      decide, apply
+      remember new failures        (before they are reported: a later success must know what to resolve)
+      report, wait for the broker
+      forget resolved failures     (after they are reported: else a crash would leave their entries open for ever)
+    unlock; only then may offsets be committed
+
+A crash between any two lines is made good by delivering the same changes again.
+"""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from typing import Protocol
+
+from schemas.catalogue import Scope, catalogue
+from schemas.events import Event, Outcome, Resolution, SyncFailed, failure_id
+from worker.apply import Applied, Jitter, Wait, apply
+from worker.batch import Change
+from worker.connectors.protocol import Connector, Refused
+from worker.decide import OpenFailure, Verdict, decide
+from worker.fault import Fault
+from worker.message import Message, position_of
+from worker.plan import MappingPlan
+from worker.report import Reporter, failed_event, resolved_event
+from worker.state.store import StateStore
+from worker.translate import Candidate, record_of
+
+
+class Effects(Protocol):
+    """Everything through which settling touches the world."""
+
+    @property
+    def state(self) -> StateStore: ...
+    @property
+    def reporter(self) -> Reporter: ...
+    @property
+    def connector(self) -> Connector: ...
+    @property
+    def now(self) -> Callable[[], datetime]: ...
+    @property
+    def wait(self) -> Wait: ...
+    @property
+    def jitter(self) -> Jitter: ...
+
+    def send(self, events: Sequence[Event]) -> None:
+        """Report events; returns when the broker has acknowledged them all."""
+
+    def trips(self, changes: int, self_healing: int) -> bool:
+        """Whether so many failures that heal themselves mean that the whole app is broken."""
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """What became of a round.
+
+    `deferred` failed for want of another record and get a second chance in this batch. `full` found no room behind their
+    records' failures: their partition must wait. `freed` are records without a failure that have parked changes: it is their turn.
+    """
+
+    counts: Mapping[Outcome, int] = field(default_factory=dict)
+    failures: Sequence[SyncFailed] = ()
+    deferred: Sequence[Change] = ()
+    full: Sequence[Message] = ()
+    freed: Sequence[str] = ()
+    splits: int = 0
+    retries: Mapping[str, int] = field(default_factory=dict)
+
+
+def settle(
+    mapping: MappingPlan,
+    changes: Sequence[Change],
+    effects: Effects,
+    *,
+    last_chance: bool,
+    following: bool = False,
+) -> Settled | Refused:
+    """Settle changes of one mapping, no two of the same record; `following` when they are parked ones whose turn it is."""
+    records = {record_of(each): each for each in changes}
+    strict = mapping.order == "strict"
+    with effects.state.lock(mapping.name, records, parked=strict) as locked:
+        open_failures, waiting = locked.failures, frozenset() if following else locked.parked
+        verdicts = {
+            record: decide(each, open_failures.get(record), mapping.order, parked=record in waiting)
+            for record, each in records.items()
+        }
+        to_write = [each for record, each in records.items() if verdicts[record] is Verdict.WRITE]
+        applied = _apply(mapping, to_write, effects)
+        if isinstance(applied, Refused):
+            return applied
+        faulty, deferred = _second_chances(applied.faults, last_chance=last_chance)
+        faulty += [(each, each.fault) for each in to_write if not isinstance(each, Candidate)]
+        now = effects.now()
+        failures = [_open_failure(mapping, each, fault, open_failures, now) for each, fault in faulty]
+        effects.state.remember(failures)
+        parked = [(record, each.message) for record, each in records.items() if verdicts[record] is Verdict.PARK]
+        full = effects.state.park(mapping.name, parked)
+        failed = [
+            _failed_event(mapping, each, fault, failure, now, effects.reporter)
+            for (each, fault), failure in zip(faulty, failures, strict=True)
+        ]
+        unresolved = {failure.record_id for failure in failures} | {record_of(each) for each in deferred}
+        over = {
+            record: each
+            for record, each in records.items()
+            if record not in unresolved and verdicts[record] in (Verdict.WRITE, Verdict.DROP)
+        }
+        answers = _answers(mapping, records, verdicts, over, open_failures, _only(applied.counts), now, effects)
+        effects.send([*failed, *answers])
+        effects.state.forget(mapping.name, [open_failures[record] for record in over if record in open_failures])
+    counts = dict(applied.counts)
+    counts[Outcome.FAILED] = len(failed)
+    counts[Outcome.SUPERSEDED] = sum(
+        verdict is Verdict.SUPERSEDED and records[record].replay is None for record, verdict in verdicts.items()
+    )
+    parked_now = {record for record, _ in parked} | locked.parked if strict and not following else frozenset()
+    still_failed = {failure.record_id for failure in failures} | (set(open_failures) - set(over))
+    freed = tuple(parked_now - still_failed)
+    return Settled(counts, failed, deferred, full, freed, applied.splits, applied.retries)
+
+
+def _apply(mapping: MappingPlan, changes: Sequence[Change], effects: Effects) -> Applied | Refused:
+    candidates = [each for each in changes if isinstance(each, Candidate)]
+    if not candidates:
+        return Applied({}, ())
+    applied = apply(mapping, candidates, effects.connector, effects.wait, effects.jitter)
+    if isinstance(applied, Applied):
+        healing = [f for _, f in applied.faults if catalogue()[f.code].scope is Scope.SELF_HEALING]
+        if effects.trips(len(candidates), len(healing)):
+            return Refused(replace(healing[0], code="unavailable"))
+    return applied
+
+
+def _second_chances(
+    faults: Iterable[tuple[Candidate, Fault]], *, last_chance: bool
+) -> tuple[list[tuple[Change, Fault]], list[Change]]:
+    """Return the faults that count, and the changes that only wait for another record of the same batch perhaps."""
+    faulty: list[tuple[Change, Fault]] = []
+    deferred: list[Change] = []
+    for each, fault in faults:
+        if not last_chance and catalogue()[fault.code].scope is Scope.DEPENDENCY:
+            deferred.append(each)
+        else:
+            faulty.append((each, fault))
+    return faulty, deferred
+
+
+def _open_failure(
+    mapping: MappingPlan,
+    change: Change,
+    fault: Fault,
+    open_failures: Mapping[str, OpenFailure],
+    now: datetime,
+) -> OpenFailure:
+    """Return a new failure's row; the same change delivered again keeps its attempt, a replayed one gets the next."""
+    record, message = record_of(change), change.message
+    known = open_failures.get(record)
+    same = known is not None and (known.topic, known.partition, known.offset) == (
+        message.topic,
+        message.partition,
+        message.offset,
+    )
+    attempt = known.attempt + (change.replay is not None) if known is not None and same else 1
+    return OpenFailure(
+        mapping=mapping.name,
+        record_id=record,
+        failure_id=failure_id(mapping.name, message.topic, message.partition, message.offset, attempt),
+        code=fault.code,
+        topic=message.topic,
+        partition=message.partition,
+        offset=message.offset,
+        attempt=attempt,
+        first_failed_at=known.first_failed_at if known is not None else now,
+    )
+
+
+def _failed_event(
+    mapping: MappingPlan,
+    change: Change,
+    fault: Fault,
+    failure: OpenFailure,
+    now: datetime,
+    reporter: Reporter,
+) -> SyncFailed:
+    target_key = change.target_key if isinstance(change, Candidate) else ()
+    replay_id = change.replay.replay_id if change.replay is not None else None
+    event = failed_event(
+        mapping, change.message, change.key, target_key, fault, failure, replay_id, now, reporter
+    )
+    # the record's id is the one it failed under first, even if its replayed bytes tell it no more
+    return event if change.replay is None else _under_its_id(event, failure.record_id)
+
+
+def _under_its_id(event: SyncFailed, record: str) -> SyncFailed:
+    return replace(event, source=replace(event.source, record_id=record))
+
+
+def _answers(
+    mapping: MappingPlan,
+    records: Mapping[str, Change],
+    verdicts: Mapping[str, Verdict],
+    over: Mapping[str, Change],
+    open_failures: Mapping[str, OpenFailure],
+    outcome: Outcome | None,
+    now: datetime,
+    effects: Effects,
+) -> list[Event]:
+    """Return what is to be said of failures that are over and of replays that came too late."""
+    answers: list[Event] = []
+    for record, each in records.items():
+        replay, failure = each.replay, open_failures.get(record)
+        if record in over and failure is not None:
+            how = _how(each, verdicts[record])
+            done = outcome if verdicts[record] is Verdict.WRITE else None
+            ended = failure.failure_id
+        elif replay is not None and verdicts[record] is Verdict.SUPERSEDED:
+            how, done, ended = Resolution.SUPERSEDED, Outcome.SUPERSEDED, replay.failure_id
+        else:
+            continue
+        answers.append(
+            resolved_event(
+                mapping.name,
+                mapping.direction,
+                record,
+                ended,
+                how,
+                done,
+                replay.replay_id if replay is not None else None,
+                position_of(each.message),
+                now,
+                effects.reporter,
+            )
+        )
+    return answers
+
+
+def _how(change: Change, verdict: Verdict) -> Resolution:
+    if verdict is Verdict.DROP:
+        return Resolution.DROPPED
+    if change.replay is None:
+        return Resolution.SUPERSEDED
+    return Resolution.RELEASED if change.replay.scheduled else Resolution.REPLAY
+
+
+def _only(counts: Mapping[Outcome, int]) -> Outcome | None:
+    """Return the one outcome that all had; None when there were several, as the database counts them together."""
+    had = [outcome for outcome, count in counts.items() if count]
+    return had[0] if len(had) == 1 else None

@@ -1,0 +1,266 @@
+"""What the worker must remember between batches: open failures, and changes parked behind them.
+
+PostgreSQL where several workers share a group; SQLite where one works alone. All writes are short transactions. Between
+workers the row of an open failure is guarded by a lock on its record, held while the record is written and reported.
+"""
+
+import hashlib
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import orjson
+from sqlalchemy import Connection, Engine, and_, delete, func, select, text
+from sqlalchemy.dialects import postgresql, sqlite
+
+from schemas.events import OriginalRecord, Position
+from worker.decide import OpenFailure
+from worker.message import Message, StoredMessage, stored
+from worker.state.tables import open_failure, parked_change
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+# up to so many open failures of a mapping are read whole, which is faster than asking for each record of a batch
+_FEW = 500
+_CHUNK = 500
+MAX_PARKED_RECORDS = 1024
+MAX_PARKED_CHANGES = 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Locked:
+    """What is open among some records: their latest failures, and which of them have parked changes."""
+
+    failures: Mapping[str, OpenFailure]
+    parked: frozenset[str]
+
+
+class StateStore:
+    """The open failures and parked changes of one worker group."""
+
+    def __init__(self, engine: Engine, group: str) -> None:
+        self._engine = engine
+        self._group = group
+        self._held: set[int] = set()
+        self._insert = postgresql.insert if engine.dialect.name == "postgresql" else sqlite.insert
+
+    @contextmanager
+    def lock(self, mapping: str, record_ids: Iterable[str], *, parked: bool = False) -> Iterator["Locked"]:
+        """Yield what is open among these records, each such record locked against every other worker until the block ends.
+
+        With `parked`, records with parked changes count too. A lock that this store holds already is not taken again.
+        """
+        records = list(record_ids)
+        found = self._found(mapping, records, parked=parked)
+        keys = {self._lock_key(mapping, each) for each in (*found.failures, *found.parked)} - self._held
+        if not keys or self._engine.dialect.name != "postgresql":
+            yield found
+            return
+        with self._engine.begin() as connection:
+            connection.execute(
+                text("select pg_advisory_xact_lock(key) from unnest(cast(:keys as bigint[])) as key"),
+                {"keys": sorted(keys)},
+            )
+            self._held |= keys
+            try:
+                # read again: what was open before the lock may have been resolved by whoever held it
+                yield self._found(mapping, records, parked=parked)
+            finally:
+                self._held -= keys
+
+    def _found(self, mapping: str, record_ids: list[str], *, parked: bool) -> "Locked":
+        waiting = self.parked_records(mapping) & set(record_ids) if parked else frozenset()
+        return Locked(self.open_failures(mapping, record_ids), waiting)
+
+    def open_failures(self, mapping: str, record_ids: Iterable[str]) -> dict[str, OpenFailure]:
+        """Return the open failures among these records of a mapping."""
+        mine = and_(open_failure.c.worker_group == self._group, open_failure.c.mapping == mapping)
+        with self._engine.connect() as connection:
+            rows = connection.execute(select(open_failure).where(mine).limit(_FEW + 1)).all()
+            wanted = set(record_ids) if rows else set()
+            if len(rows) > _FEW:
+                rows = [
+                    row
+                    for chunk in _chunks([_hash(each) for each in wanted])
+                    for row in connection.execute(
+                        select(open_failure).where(mine, open_failure.c.record_hash.in_(chunk))
+                    )
+                ]
+        return {row.record_id: _failure(row) for row in rows if row.record_id in wanted}
+
+    def remember(self, failures: Sequence[OpenFailure]) -> None:
+        """Make these the latest failures of their records."""
+        if not failures:
+            return
+        statement = self._insert(open_failure)
+        names = ("failure_id", "code", "topic", "partition", "position", "attempt", "first_failed_at_us")
+        upsert = statement.on_conflict_do_update(
+            index_elements=list(open_failure.primary_key.columns),
+            set_={name: statement.excluded[name] for name in names},
+        )
+        with self._engine.begin() as connection:
+            connection.execute(upsert, [self._row(each) for each in failures])
+
+    def forget(self, mapping: str, failures: Iterable[OpenFailure]) -> None:
+        """Forget failures that are resolved, where they are still their records' latest."""
+        rows = [(_hash(each.record_id), each.failure_id) for each in failures]
+        if not rows:
+            return
+        with self._engine.begin() as connection:
+            for record_hash, failure_id in rows:
+                connection.execute(
+                    delete(open_failure).where(
+                        open_failure.c.worker_group == self._group,
+                        open_failure.c.mapping == mapping,
+                        open_failure.c.record_hash == record_hash,
+                        open_failure.c.failure_id == failure_id,
+                    )
+                )
+
+    def park(self, mapping: str, changes: Sequence[tuple[str, Message]]) -> list[Message]:
+        """Keep changes that must wait behind a failure of their record, in order; return those for which there is no room."""
+        if not changes:
+            return []
+        refused: list[Message] = []
+        with self._engine.begin() as connection:
+            counts = self._parked_counts(connection, mapping)
+            for record_id, message in changes:
+                key = _hash(record_id)
+                known = counts.get(key, 0)
+                full = known >= MAX_PARKED_CHANGES or (not known and len(counts) >= MAX_PARKED_RECORDS)
+                if full and not self._is_parked(connection, mapping, message):
+                    refused.append(message)
+                    continue
+                row = self._parked_row(mapping, record_id, message)
+                if connection.execute(self._insert(parked_change).on_conflict_do_nothing(), row).rowcount:
+                    counts[key] = known + 1
+        return refused
+
+    def first_parked(self, mapping: str, record_ids: Iterable[str]) -> dict[str, StoredMessage]:
+        """Return the oldest parked change of each of these records that has any."""
+        first: dict[str, StoredMessage] = {}
+        with self._engine.connect() as connection:
+            for record_id in record_ids:
+                row = connection.execute(
+                    select(parked_change)
+                    .where(self._parked(mapping), parked_change.c.record_hash == _hash(record_id))
+                    .order_by(parked_change.c.timestamp_ms, parked_change.c.position)
+                    .limit(1)
+                ).first()
+                if row is not None:
+                    first[record_id] = _parked_message(row)
+        return first
+
+    def unpark(self, mapping: str, messages: Iterable[Message]) -> None:
+        """Forget parked changes that have had their turn."""
+        with self._engine.begin() as connection:
+            for each in messages:
+                connection.execute(delete(parked_change).where(self._at(mapping, each)))
+
+    def parked_records(self, mapping: str) -> frozenset[str]:
+        """Return the records of a mapping that have parked changes."""
+        query = select(parked_change.c.record_id).where(self._parked(mapping)).distinct()
+        with self._engine.connect() as connection:
+            return frozenset(connection.execute(query).scalars())
+
+    def parked_count(self, mapping: str) -> int:
+        """Return how many changes of a mapping are parked."""
+        with self._engine.connect() as connection:
+            return int(
+                connection.execute(
+                    select(func.count()).select_from(parked_change).where(self._parked(mapping))
+                ).scalar_one()
+            )
+
+    def close(self) -> None:
+        """Close every connection."""
+        self._engine.dispose()
+
+    def _parked(self, mapping: str) -> Any:  # noqa: ANN401  an SQL condition
+        return and_(parked_change.c.worker_group == self._group, parked_change.c.mapping == mapping)
+
+    def _at(self, mapping: str, message: Message) -> Any:  # noqa: ANN401  an SQL condition
+        return and_(
+            self._parked(mapping),
+            parked_change.c.topic == message.topic,
+            parked_change.c.partition == message.partition,
+            parked_change.c.position == message.offset,
+        )
+
+    def _is_parked(self, connection: Connection, mapping: str, message: Message) -> bool:
+        query = select(parked_change.c.position).where(self._at(mapping, message))
+        return connection.execute(query).first() is not None
+
+    def _parked_counts(self, connection: Connection, mapping: str) -> dict[str, int]:
+        query = (
+            select(parked_change.c.record_hash, func.count())
+            .where(self._parked(mapping))
+            .group_by(parked_change.c.record_hash)
+        )
+        return {row[0]: row[1] for row in connection.execute(query)}
+
+    def _parked_row(self, mapping: str, record_id: str, message: Message) -> dict[str, object]:
+        headers = [[name, None if value is None else value.hex()] for name, value in message.headers]
+        return {
+            "worker_group": self._group,
+            "mapping": mapping,
+            "topic": message.topic,
+            "partition": message.partition,
+            "position": message.offset,
+            "record_hash": _hash(record_id),
+            "record_id": record_id,
+            "timestamp_ms": message.timestamp,
+            "key": message.key,
+            "value": message.value,
+            "headers": orjson.dumps(headers),
+        }
+
+    def _row(self, failure: OpenFailure) -> dict[str, object]:
+        return {
+            "worker_group": self._group,
+            "mapping": failure.mapping,
+            "record_hash": _hash(failure.record_id),
+            "record_id": failure.record_id,
+            "failure_id": failure.failure_id,
+            "code": failure.code,
+            "topic": failure.topic,
+            "partition": failure.partition,
+            "position": failure.offset,
+            "attempt": failure.attempt,
+            "first_failed_at_us": (failure.first_failed_at - _EPOCH) // timedelta(microseconds=1),
+        }
+
+    def _lock_key(self, mapping: str, record_id: str) -> int:
+        digest = hashlib.sha256(f"{self._group}\x1f{mapping}\x1f{record_id}".encode()).digest()
+        return int.from_bytes(digest[:8], "big", signed=True)
+
+
+def _hash(record_id: str) -> str:
+    return hashlib.sha256(record_id.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def _chunks(values: list[str]) -> Iterator[list[str]]:
+    return (values[start : start + _CHUNK] for start in range(0, len(values), _CHUNK))
+
+
+def _failure(row: Any) -> OpenFailure:  # noqa: ANN401  a row
+    return OpenFailure(
+        row.mapping,
+        row.record_id,
+        row.failure_id,
+        row.code,
+        row.topic,
+        row.partition,
+        row.position,
+        row.attempt,
+        _EPOCH + timedelta(microseconds=row.first_failed_at_us),
+    )
+
+
+def _parked_message(row: Any) -> StoredMessage:  # noqa: ANN401  a row
+    headers = tuple(
+        (name, None if value is None else bytes.fromhex(value)) for name, value in orjson.loads(row.headers)
+    )
+    position = Position(row.topic, row.partition, row.position, row.timestamp_ms)
+    return stored(position, OriginalRecord(row.key, row.value, headers))
