@@ -18,13 +18,13 @@ import pytest
 
 from tests.services.kafka import Kafka, KafkaServer
 from tests.services.mariadb import MariaDb, MariaDbServer
+from tests.services.missing import MISSING, refuse
 from tests.services.postgres import Postgres, PostgresServer
 from tests.services.process import ServerProcess, UnavailableError
 from tests.services.registry import Registry, RegistryServer
 from tests.services.running import RunningServices, read_addresses
 
 Server = TypeVar("Server", bound=ServerProcess)
-MISSING = pytest.StashKey[dict[str, str]]()
 
 
 class CreateTopic(Protocol):
@@ -148,9 +148,7 @@ def started(create: Callable[[], Server], request: pytest.FixtureRequest) -> Ite
     try:
         server = create()
     except UnavailableError as reason:
-        request.config.stash[MISSING][create.__name__] = str(reason)
-        refuse = pytest.fail if os.environ.get("CI") else pytest.skip
-        refuse(str(reason))
+        refuse(request, create.__name__, str(reason))
     try:
         server.start()
         yield server
