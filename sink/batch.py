@@ -1,0 +1,192 @@
+"""A batch of events as it is gathered from the error topic: by entry, with no more decoded than must be.
+
+Reads values handed in, opens nothing. What cannot be read goes to the quarantine list with its bytes.
+"""
+
+import hashlib
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import orjson
+
+from schemas.codec import Codec, Unreadable
+from schemas.events import FAILURE_HEADER, Event, SyncFailed, SyncProgress, SyncResolved
+from sink.fold import Heard, with_decoded
+
+Partition = tuple[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """What a batch reads of one partition: from `start`, where the store stands, up to but without `end`."""
+
+    start: int | None
+    end: int
+
+
+@dataclass(frozen=True, slots=True)
+class Unread:
+    """A message for the quarantine: its bytes, and why; `newer` when a later program may read it."""
+
+    message: Any
+    reason: str
+    newer: bool
+
+
+@dataclass(frozen=True, slots=True)
+class EntryEvents:
+    """All that a batch says about one entry."""
+
+    entry_id: str
+    key: bytes
+    heard: list[Heard]
+
+
+@dataclass(slots=True)
+class Batch:
+    """What was gathered so far; grows by `add`, is decoded once by `decode`."""
+
+    codec: Codec
+    spans: dict[Partition, Span] = field(default_factory=dict)
+    heard: dict[bytes, list[Heard]] = field(default_factory=dict)
+    progress: dict[bytes, Any] = field(default_factory=dict)
+    unread: list[Unread] = field(default_factory=list)
+    counts: Counter[tuple[str, str]] = field(default_factory=Counter)
+    messages: int = 0
+    size_bytes: int = 0
+    newest_ms: int = 0
+
+    def add(self, partition: Partition, messages: Sequence[Any], start: int | None, high_water: int) -> None:
+        """Sort the messages of one partition in; what is not above `high_water` is stale."""
+        kind_of = self.codec.kind
+        for message in messages:
+            value = message.value
+            kind = None if value is None else kind_of(value)
+            if message.offset <= high_water:
+                self.counts[_type_name(kind), "stale"] += 1
+            elif (kind is SyncFailed or kind is SyncResolved) and message.key is not None:
+                self._hear(message, kind is SyncFailed)
+            elif kind is SyncProgress and message.key is not None:
+                self.progress[message.key] = message
+                self.counts["progress", "new"] += 1
+            else:
+                self._set_aside(message)
+            if value is not None:
+                self.size_bytes += len(value)
+        last = messages[-1]
+        self.messages += len(messages)
+        self.newest_ms = max(self.newest_ms, last.timestamp)
+        span = self.spans.get(partition)
+        self.spans[partition] = Span(start if span is None else span.start, last.offset + 1)
+
+    def entries(self) -> list[EntryEvents]:
+        """Return the events by entry, decoded as far as any fold asks; the bytes that cannot be read are in `unread` after."""
+        found = []
+        for key, heard in self.heard.items():
+            readable = with_decoded(heard, self.decode)
+            if readable:
+                found.append(EntryEvents(entry_id(key), key, readable))
+        return found
+
+    def latest_progress(self) -> list[SyncProgress]:
+        """Return the last progress of each worker and mapping."""
+        found = []
+        for message in self.progress.values():
+            event = self._read(message)
+            if isinstance(event, SyncProgress):
+                found.append(event)
+        return found
+
+    @staticmethod
+    def mapping_of(key: bytes) -> str:
+        """Return the mapping that a readable message key names."""
+        return str(orjson.loads(key)[0])
+
+    def decode(self, heard: Heard) -> SyncFailed | SyncResolved | None:
+        """Return the event, or None after setting its message aside."""
+        event = self._read(heard.message)
+        return event if isinstance(event, SyncFailed | SyncResolved) else None
+
+    def _hear(self, message: Any, failed: bool) -> None:
+        event = None
+        failure_id = _failure_header(message.headers)
+        if failure_id is None:
+            read = self._read(message)
+            if not isinstance(read, SyncFailed | SyncResolved):
+                return
+            event, failure_id = read, read.failure_id
+        heard = Heard(failed, failure_id, message.timestamp, event, message)
+        known = self.heard.get(message.key)
+        if known is None:
+            self.heard[message.key] = [heard]
+        else:
+            known.append(heard)
+
+    def _read(self, message: Any) -> Event | None:
+        event = self.codec.decode(message.value)
+        if isinstance(event, Unreadable):
+            self._quarantine(message, event.reason, event.newer)
+            return None
+        if not _key_fits(message.key, event):
+            self._quarantine(message, "the key of the message does not name the record of the event", newer=False)
+            return None
+        return event
+
+    def _set_aside(self, message: Any) -> None:
+        if message.key is None or message.value is None:
+            what = "key" if message.key is None else "value"
+            self._quarantine(message, f"the message has no {what}", newer=False)
+            return
+        event = self.codec.decode(message.value)
+        if isinstance(event, Unreadable):
+            self._quarantine(message, event.reason, event.newer)
+        else:
+            self._quarantine(message, f"a {type(event).__name__} has no place on the error topic", newer=False)
+
+    def _quarantine(self, message: Any, reason: str, newer: bool) -> None:
+        kind = None if message.value is None else self.codec.kind(message.value)
+        self.counts[_type_name(kind), "quarantined"] += 1
+        self.unread.append(Unread(message, reason, newer))
+
+
+def entry_id(key: bytes) -> str:
+    """Return the id of the entry that a message key names."""
+    return hashlib.sha256(key).hexdigest()[:16]
+
+
+def _failure_header(headers: Sequence[tuple[str, bytes | None]]) -> str | None:
+    for name, value in headers:
+        if name == FAILURE_HEADER and value is not None:
+            return value.decode("ascii", "replace")
+    return None
+
+
+def _key_fits(key: bytes, event: Event) -> bool:
+    # parsed and compared, as making the key anew costs ten times as much
+    try:
+        named = orjson.loads(key)
+    except orjson.JSONDecodeError:
+        return False
+    match event:
+        case SyncFailed():
+            about = event.source.record_id
+        case SyncProgress():
+            about = event.worker
+        case _:
+            about = event.record_id
+    return bool(named == [event.mapping, event.direction, about])
+
+
+_TYPE_NAMES: dict[type[Event] | None, str] = {
+    SyncFailed: "failed",
+    SyncResolved: "resolved",
+    SyncProgress: "progress",
+}
+
+
+def _type_name(kind: type[Event] | None) -> str:
+    return _TYPE_NAMES.get(kind, "unknown")
+
+

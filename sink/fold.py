@@ -1,0 +1,256 @@
+"""What a run of events makes of one entry. Pure.
+
+What the fold needs of most events stands outside their value: the key names the entry, the schema's fingerprint the
+type, a header the failure. Only a resolution, and a failure that nothing or a resolution follows, is decoded.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+from schemas.events import Position, Resolution, SyncFailed, SyncResolved
+from sink.moment import to_us
+from sink.states import CLOSED, ResolvedBy, State, Verdict
+
+REMEMBERED_FAILURES = 10
+
+_RESOLVED_BY = {
+    Resolution.REPLAY: ResolvedBy.REPLAY,
+    Resolution.SUPERSEDED: ResolvedBy.SUPERSEDED,
+    Resolution.RELEASED: ResolvedBy.RELEASED,
+    Resolution.DROPPED: ResolvedBy.HAND,
+}
+_VERDICTS = {
+    Resolution.REPLAY: Verdict.RESOLVED,
+    Resolution.RELEASED: Verdict.RESOLVED,
+    Resolution.SUPERSEDED: Verdict.SUPERSEDED,
+    Resolution.DROPPED: Verdict.DROPPED,
+}
+
+
+class Heard(NamedTuple):
+    """One event about an entry, in the order of the topic; `event` is None while it is not decoded.
+
+    `message` is where it can be decoded from. A named tuple, as one is made for each event of a flood.
+    """
+
+    failed: bool
+    failure_id: str
+    at_ms: int
+    event: SyncFailed | SyncResolved | None
+    message: Any = None
+
+
+class Attempt(NamedTuple):
+    """One of the last failures of an entry; `code` is None where a flood went by undecoded."""
+
+    failure_id: str
+    at_ms: int
+    code: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Closing:
+    """How and when an entry was closed by an event."""
+
+    how: ResolvedBy
+    outcome: str | None
+    at_us: int
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """A replay that got its answer; `code` of the new failure if it failed again."""
+
+    replay_id: str
+    verdict: Verdict
+    code: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """What the fold has to know of an entry."""
+
+    state: State
+    failure_id: str
+    position: Position | None
+    count: int
+    first_failed_us: int
+    attempts: tuple[Attempt, ...]
+    replay_id: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Folded:
+    """What the events made of the entry; `standing` is None when there is no entry, before and after.
+
+    `failure` is the one the entry now shows, None when the events brought none. `closing` tells of the last closing if the
+    entry is now closed by one of the events. `unknown` counts resolutions of failures never heard of.
+    """
+
+    standing: Standing | None
+    failure: SyncFailed | None
+    closing: Closing | None
+    lifetimes: tuple[tuple[ResolvedBy, int], ...]
+    settled: tuple[Settled, ...]
+    new: int
+    repeats: int
+    resolved: int
+    unknown: int
+
+
+def with_decoded(
+    heard: Sequence[Heard],
+    decode: Callable[[Heard], SyncFailed | SyncResolved | None],
+    *,
+    all_failures: bool = False,
+) -> list[Heard]:
+    """Return the events with the values that the fold asks for; what `decode` answers with None is left out.
+
+    `all_failures` is for an entry with a replay under way: any of its failures may be the answer.
+    """
+    kept: list[Heard] = []
+    before_failure = False
+    for event in reversed(heard):
+        wanted = not event.failed or all_failures or not before_failure
+        if wanted and event.event is None:
+            value = decode(event)
+            if value is None:
+                continue
+            kept.append(event._replace(event=value))
+        else:
+            kept.append(event)
+        before_failure = event.failed
+    kept.reverse()
+    return kept
+
+
+def fold(standing: Standing | None, heard: Sequence[Heard]) -> Folded:
+    """Return what the events, in their order, make of an entry."""
+    course = _Course(standing)
+    for event in heard:
+        if event.failed:
+            course.fail(event)
+        else:
+            course.resolve(event)
+    return course.end(standing)
+
+
+class _Course:
+    """An entry while events go by."""
+
+    def __init__(self, standing: Standing | None) -> None:
+        self.state = State.RESOLVED if standing is None else standing.state
+        self.failure_id = "" if standing is None else standing.failure_id
+        self.position = None if standing is None else standing.position
+        self.count = 0 if standing is None else standing.count
+        self.first_failed_us = 0 if standing is None else standing.first_failed_us
+        self.attempts = [] if standing is None else list(standing.attempts)
+        self.replay_id = None if standing is None else standing.replay_id
+        self.recent = [attempt.failure_id for attempt in self.attempts]
+        self.failure: SyncFailed | None = None
+        self.closing: Closing | None = None
+        self.lifetimes: list[tuple[ResolvedBy, int]] = []
+        self.settled: list[Settled] = []
+        self.new = self.repeats = self.resolved = self.unknown = 0
+
+    def fail(self, event: Heard) -> None:
+        if event.failure_id in self.recent:
+            self.repeats += 1
+            return
+        failure = event.event if isinstance(event.event, SyncFailed) else None
+        self._remember(event, failure)
+        if failure is not None and failure.replay_id is not None:
+            self._settle(failure.replay_id, Verdict.FAILED_AGAIN, failure.code)
+        if failure is not None and _is_before(failure.position, self.position):
+            self.repeats += 1  # an older failure that was read late: the entry shows a newer one
+            return
+        self._open(event, failure)
+
+    def resolve(self, event: Heard) -> None:
+        resolution = event.event
+        if not isinstance(resolution, SyncResolved):
+            return
+        if resolution.replay_id is not None:
+            self._settle(resolution.replay_id, _VERDICTS[resolution.how], None)
+        if self.count == 0:
+            self.unknown += 1
+        elif self.state in CLOSED or not self._is_over(resolution):
+            self.repeats += 1
+        else:
+            self._close(resolution)
+
+    def end(self, before: Standing | None) -> Folded:
+        after = None
+        if self.count:
+            after = Standing(
+                self.state,
+                self.failure_id,
+                self.position,
+                self.count,
+                self.first_failed_us,
+                tuple(self.attempts),
+                self.replay_id,
+            )
+        return Folded(
+            before if after == before else after,
+            self.failure,
+            self.closing,
+            tuple(self.lifetimes),
+            tuple(self.settled),
+            self.new,
+            self.repeats,
+            self.resolved,
+            self.unknown,
+        )
+
+    def _remember(self, event: Heard, failure: SyncFailed | None) -> None:
+        self.count += 1
+        self.recent.append(event.failure_id)
+        self.attempts.append(Attempt(event.failure_id, event.at_ms, None if failure is None else failure.code))
+        if len(self.recent) > REMEMBERED_FAILURES:
+            del self.recent[0], self.attempts[0]
+
+    def _open(self, event: Heard, failure: SyncFailed | None) -> None:
+        first_us = event.at_ms * 1000 if failure is None else to_us(failure.first_failed_at)
+        if self.state in CLOSED:
+            self.new += 1
+            self.first_failed_us = first_us
+        else:
+            self.repeats += 1
+            self.first_failed_us = min(self.first_failed_us, first_us)
+        waits = failure is not None and failure.retry_at is not None
+        self.state = State.WAITING if waits else State.OPEN
+        self.failure_id = event.failure_id
+        self.closing = None
+        if failure is not None:
+            self.failure = failure
+            self.position = failure.position
+
+    def _close(self, resolution: SyncResolved) -> None:
+        how = _RESOLVED_BY[resolution.how]
+        at_us = to_us(resolution.resolved_at)
+        self.resolved += 1
+        self.state = State.RESOLVED
+        self.lifetimes.append((how, max(0, at_us - self.first_failed_us)))
+        self.closing = Closing(how, resolution.outcome, at_us)
+
+    def _is_over(self, resolution: SyncResolved) -> bool:
+        mine, other = self.position, resolution.position
+        if mine is None or other is None or (mine.topic, mine.partition) != (other.topic, other.partition):
+            return resolution.failure_id == self.failure_id
+        return other.offset >= mine.offset
+
+    def _settle(self, replay_id: str, verdict: Verdict, code: str | None) -> None:
+        self.settled.append(Settled(replay_id, verdict, code))
+        if replay_id == self.replay_id:
+            self.replay_id = None
+            if self.state in (State.REPLAYING, State.UNCONFIRMED):
+                self.state = State.OPEN
+
+
+def _is_before(position: Position | None, other: Position | None) -> bool:
+    if position is None or other is None:
+        return False
+    same = (position.topic, position.partition) == (other.topic, other.partition)
+    return same and position.offset < other.offset

@@ -1,0 +1,133 @@
+"""Many rows in one go: COPY on PostgreSQL, executemany on SQLite."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import orjson
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    ColumnElement,
+    Connection,
+    Integer,
+    LargeBinary,
+    String,
+    Table,
+    any_,
+    bindparam,
+    func,
+    select,
+)
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.dialects.postgresql import ARRAY
+
+Row = Sequence[Any]
+
+_WIRE_TYPES: tuple[tuple[type, str], ...] = (
+    (BigInteger, "int8"),
+    (Integer, "int4"),
+    (Boolean, "bool"),
+    (LargeBinary, "bytea"),
+    (String, "text"),
+)
+
+
+def insert_rows(connection: Connection, table: Table, rows: Sequence[Row]) -> None:
+    """Insert rows that have every column, in the table's order; raises IntegrityError when one is there already."""
+    names = [column.name for column in table.columns]
+    if not rows:
+        return
+    if connection.dialect.name == "postgresql":
+        _copy(connection, table, table.name, names, rows)
+    else:
+        marks = ", ".join("?" * len(names))
+        connection.exec_driver_sql(
+            f"INSERT INTO {table.name} ({_listed(names)}) VALUES ({marks})",  # noqa: S608  our own names
+            [tuple(row) for row in rows],
+        )
+
+
+def update_rows(connection: Connection, table: Table, names: Sequence[str], rows: Sequence[Row]) -> None:
+    """Set columns of rows that exist; the first of `names` is the key."""
+    if not rows:
+        return
+    key, *values = names
+    if connection.dialect.name == "postgresql":
+        staged = _stage(connection, table, names, rows)
+        setting = ", ".join(f'"{name}" = s."{name}"' for name in values)
+        update = f'UPDATE {table.name} t SET {setting} FROM {staged} s WHERE t."{key}" = s."{key}"'  # noqa: S608  our own names
+        connection.exec_driver_sql(update)
+        connection.exec_driver_sql(f"TRUNCATE {staged}")
+    else:
+        setting = ", ".join(f'"{name}" = ?' for name in values)
+        connection.exec_driver_sql(
+            f'UPDATE {table.name} SET {setting} WHERE "{key}" = ?',  # noqa: S608  our own names
+            [(*row[1:], row[0]) for row in rows],
+        )
+
+
+def upsert_rows(
+    connection: Connection, table: Table, key: Sequence[str], rows: Sequence[Row], on_conflict: str
+) -> None:
+    """Insert rows that have every column; where `key` exists, do what `on_conflict` says (an SQL fragment after DO)."""
+    if not rows:
+        return
+    names = [column.name for column in table.columns]
+    conflict = f"ON CONFLICT ({_listed(key)}) DO {on_conflict}"
+    if connection.dialect.name == "postgresql":
+        staged = _stage(connection, table, names, rows)
+        source = f"SELECT {_listed(names)} FROM {staged} ORDER BY {_listed(key)}"  # noqa: S608  our own names
+        connection.exec_driver_sql(f"INSERT INTO {table.name} ({_listed(names)}) {source} {conflict}")
+        connection.exec_driver_sql(f"TRUNCATE {staged}")
+    else:
+        marks = ", ".join("?" * len(names))
+        connection.exec_driver_sql(
+            f"INSERT INTO {table.name} ({_listed(names)}) VALUES ({marks}) {conflict}",  # noqa: S608  our own names
+            [tuple(row) for row in rows],
+        )
+
+
+def among(connection: Connection, column: Column[Any], values: Sequence[str]) -> ColumnElement[bool]:
+    """Return the condition that a text column has one of the values, with one parameter however many they are."""
+    if connection.dialect.name == "postgresql":
+        return column == any_(bindparam(None, list(values), type_=ARRAY(column.type)))
+    listed = func.json_each(orjson.dumps(list(values)).decode()).table_valued("value")
+    return column.in_(select(listed.c.value))
+
+
+def insert_of(connection: Connection) -> Any:
+    """Return the insert of the connection's dialect, which has `on_conflict_do_nothing`."""
+    return postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert
+
+
+def _stage(connection: Connection, table: Table, names: Sequence[str], rows: Sequence[Row]) -> str:
+    staged = f"{table.name}_staged"
+    connection.exec_driver_sql(
+        f"CREATE TEMPORARY TABLE IF NOT EXISTS {staged} ON COMMIT DELETE ROWS "  # noqa: S608  our own names
+        f"AS SELECT * FROM {table.name} WITH NO DATA"
+    )
+    _copy(connection, table, staged, names, rows)
+    return staged
+
+
+def _copy(
+    connection: Connection, table: Table, target: str, names: Sequence[str], rows: Sequence[Row]
+) -> None:
+    driver: Any = connection.connection.driver_connection
+    with (
+        driver.cursor() as cursor,
+        cursor.copy(f"COPY {target} ({_listed(names)}) FROM STDIN (FORMAT BINARY)") as copy,
+    ):
+        copy.set_types([_wire_type(table.columns[name]) for name in names])
+        write_row = copy.write_row
+        for row in rows:
+            write_row(row)
+
+
+def _wire_type(column: Column[Any]) -> str:
+    return next(name for kind, name in _WIRE_TYPES if isinstance(column.type, kind))
+
+
+def _listed(names: Sequence[str]) -> str:
+    return ", ".join(f'"{name}"' for name in names)

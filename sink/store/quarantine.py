@@ -1,0 +1,93 @@
+"""Messages of the error topic that could not be read, with their bytes."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Connection, delete, func, select
+
+from sink.batch import Unread
+from sink.store import bulk
+from sink.store.rows import clean, headers_text, read_headers
+from sink.store.tables import quarantine
+
+_COLUMNS = [column for column in quarantine.columns if column.name != "id"]
+
+
+@dataclass(frozen=True, slots=True)
+class Quarantined:
+    """A message in quarantine, in the form of a Kafka record."""
+
+    id: int
+    topic: str
+    partition: int
+    offset: int
+    timestamp: int
+    key: bytes | None
+    value: bytes | None
+    headers: tuple[tuple[str, bytes | None], ...]
+    reason: str
+    newer: bool
+    quarantined_us: int
+
+
+def set_aside(connection: Connection, unread: Sequence[Unread], now_us: int) -> None:
+    """Put messages into quarantine; one that is there already stays as it is."""
+    if not unread:
+        return
+    rows: list[dict[str, Any]] = [
+        {
+            "topic": each.message.topic,
+            "partition": each.message.partition,
+            "position": each.message.offset,
+            "timestamp_ms": each.message.timestamp,
+            "key": each.message.key,
+            "value": each.message.value,
+            "headers": headers_text(tuple(each.message.headers)),
+            "reason": clean(each.reason),
+            "newer": each.newer,
+            "quarantined_us": now_us,
+        }
+        for each in unread
+    ]
+    insert = bulk.insert_of(connection)(quarantine).on_conflict_do_nothing(
+        index_elements=["topic", "partition", "position"]
+    )
+    connection.execute(insert, rows)
+
+
+def keys_in_quarantine(connection: Connection, keys: Sequence[bytes]) -> set[bytes]:
+    """Return those of the message keys that have a message in quarantine."""
+    if connection.scalar(select(func.count()).select_from(select(quarantine.c.id).limit(1).subquery())) == 0:
+        return set()
+    wanted = set(keys)
+    found = connection.scalars(select(quarantine.c.key).distinct())
+    return {bytes(key) for key in found if key is not None and bytes(key) in wanted}
+
+
+def read_quarantine(connection: Connection, *, after_id: int, limit: int, newer_only: bool = False) -> list[Quarantined]:
+    """Return messages in quarantine by their id, those after `after_id` first."""
+    wanted = select(quarantine).where(quarantine.c.id > after_id).order_by(quarantine.c.id).limit(limit)
+    if newer_only:
+        wanted = wanted.where(quarantine.c.newer)
+    return [
+        Quarantined(
+            row.id,
+            row.topic,
+            row.partition,
+            row.position,
+            row.timestamp_ms,
+            row.key,
+            row.value,
+            read_headers(row.headers),
+            row.reason,
+            row.newer,
+            row.quarantined_us,
+        )
+        for row in connection.execute(wanted)
+    ]
+
+
+def remove(connection: Connection, ids: Sequence[int]) -> None:
+    """Take messages out of quarantine."""
+    connection.execute(delete(quarantine).where(quarantine.c.id.in_(ids)))

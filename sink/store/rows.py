@@ -1,0 +1,152 @@
+"""Entries and messages as rows of their tables. Pure."""
+
+import base64
+import hashlib
+from typing import Any
+
+import orjson
+
+from schemas.events import OriginalRecord, RecordReference, SyncFailed
+from sink.fold import Attempt, Folded, Standing
+from sink.moment import to_us
+from sink.store.tables import entry
+
+ENTRY_COLUMNS = tuple(column.name for column in entry.columns)
+NOTED_COLUMNS = ("id", "row_version", "state", "count", "attempts", "replay_id")
+CLOSED_COLUMNS = (*NOTED_COLUMNS, "resolved_by", "outcome", "closed_us", "closed_by", "reason", "ages_from_us")
+
+_NUL = "\x00"
+_LONGEST_NAME = 400
+
+
+def entry_row(
+    entry_id: str, key: bytes, folded: Folded, standing: Standing, failure: SyncFailed, payload_id: str | None
+) -> tuple[Any, ...]:
+    """Return the whole row of an entry that shows a new failure, in the order of ENTRY_COLUMNS."""
+    position, closing = failure.position, folded.closing
+    source, target = failure.source, failure.target
+    return (
+        entry_id,
+        clean(key.decode()),
+        name(failure.mapping),
+        name(failure.direction),
+        name(source.record_id),
+        str(standing.state),
+        0,
+        standing.count,
+        name(failure.category),
+        name(failure.code),
+        name(failure.scope),
+        clean(failure.message),
+        clean(orjson.dumps(dict(failure.parameters)).decode()),
+        clean(standing.failure_id),
+        failure.attempt,
+        attempts_text(standing.attempts),
+        standing.first_failed_us,
+        to_us(failure.failed_at),
+        None if failure.retry_at is None else to_us(failure.retry_at),
+        _reference_text(failure.waits_for),
+        name(source.app),
+        name(source.entity),
+        _cleaned(source.link),
+        None if position is None else clean(position.topic),
+        None if position is None else position.partition,
+        None if position is None else position.offset,
+        None if position is None else position.timestamp_ms,
+        name(target.app),
+        name(target.entity),
+        name(target.record_id),
+        _cleaned(target.link),
+        _cleaned(failure.exception_type),
+        _cleaned(failure.top_frame),
+        _cleaned(failure.trace),
+        name(failure.worker),
+        name(failure.version),
+        clean(failure.replay_topic),
+        payload_id,
+        standing.replay_id,
+        None if closing is None else str(closing.how),
+        None if closing is None else closing.outcome,
+        None if closing is None else closing.at_us,
+        None,
+        None,
+        None if closing is None else closing.at_us,
+    )
+
+
+def noted_row(entry_id: str, row_version: int, standing: Standing) -> tuple[Any, ...]:
+    """Return what changes on an entry that shows the same failure as before, in the order of NOTED_COLUMNS."""
+    return (
+        entry_id,
+        row_version,
+        str(standing.state),
+        standing.count,
+        attempts_text(standing.attempts),
+        standing.replay_id,
+    )
+
+
+def closed_row(entry_id: str, row_version: int, standing: Standing, folded: Folded) -> tuple[Any, ...]:
+    """Return what changes on an entry that an event closed, in the order of CLOSED_COLUMNS."""
+    closing = folded.closing
+    if closing is None:
+        raise ValueError("the entry was not closed")
+    noted = noted_row(entry_id, row_version, standing)
+    return (*noted, str(closing.how), closing.outcome, closing.at_us, None, None, closing.at_us)
+
+
+def payload_row(original: OriginalRecord, now_us: int) -> tuple[str, bytes | None, bytes | None, str, int]:
+    """Return the row of a message, with the hash of its bytes as id."""
+    headers = headers_text(original.headers)
+    digest = hashlib.sha256(headers.encode())
+    for part in (original.key, original.value):
+        digest.update(b"-" if part is None else b"%d:" % len(part))
+        digest.update(part or b"")
+    return digest.hexdigest(), original.key, original.value, headers, now_us
+
+
+def attempts_text(attempts: tuple[Attempt, ...]) -> str:
+    """Return the last failures as JSON."""
+    return clean(orjson.dumps([tuple(attempt) for attempt in attempts]).decode())
+
+
+def read_attempts(text: str) -> tuple[Attempt, ...]:
+    """Return the last failures from JSON."""
+    return tuple(Attempt(*each) for each in orjson.loads(text))
+
+
+def headers_text(headers: tuple[tuple[str, bytes | None], ...]) -> str:
+    """Return message headers as JSON, their values in base64."""
+    if not headers:
+        return "[]"
+    listed = [[key, None if value is None else base64.b64encode(value).decode()] for key, value in headers]
+    return clean(orjson.dumps(listed).decode())
+
+
+def read_headers(text: str) -> tuple[tuple[str, bytes | None], ...]:
+    """Return message headers from JSON."""
+    return tuple((key, None if value is None else base64.b64decode(value)) for key, value in orjson.loads(text))
+
+
+def clean(value: str) -> str:
+    """Return text that PostgreSQL takes: without NUL."""
+    return value.replace(_NUL, "\ufffd") if _NUL in value else value
+
+
+def name(value: str) -> str:
+    """Return a name short enough for an index; a record's exact id stays in the entry's key."""
+    return clean(value if len(value) <= _LONGEST_NAME else value[: _LONGEST_NAME - 1] + "…")
+
+
+def _cleaned(value: str | None) -> str | None:
+    return None if value is None else clean(value)
+
+
+def _reference_text(reference: RecordReference | None) -> str | None:
+    if reference is None:
+        return None
+    return clean(
+        orjson.dumps(
+            {"app": reference.app, "entity": reference.entity, "record_id": reference.record_id}
+        ).decode()
+    )

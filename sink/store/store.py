@@ -1,0 +1,41 @@
+"""The open store: transactions for reading and for writing."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from pydantic import SecretStr
+from sqlalchemy import Connection, Engine
+from sqlalchemy.exc import InterfaceError, InternalError, OperationalError
+
+from plumbing.database import READ_ONLY, open_engine
+
+# what a database that is gone, restarting, full, read-only or locked raises: the same work may succeed later
+StoreAway = (OperationalError, InterfaceError, InternalError)
+
+
+class Store:
+    """One database with the sink's tables."""
+
+    def __init__(self, engine: Engine) -> None:
+        self.engine = engine
+
+    @contextmanager
+    def reading(self) -> Iterator[Connection]:
+        """A transaction that only reads; raises what StoreAway lists when the database is away."""
+        with self.engine.connect().execution_options(**{READ_ONLY: True}) as connection:
+            yield connection
+
+    @contextmanager
+    def writing(self) -> Iterator[Connection]:
+        """A transaction that commits at the end of the block, or leaves nothing behind if it raises."""
+        with self.engine.begin() as connection:
+            yield connection
+
+    def close(self) -> None:
+        """Close every connection."""
+        self.engine.dispose()
+
+
+def open_store(url: SecretStr | str) -> Store:
+    """Return the store behind a URL; nothing connects before its first use."""
+    return Store(open_engine(url, name="instep-sink"))

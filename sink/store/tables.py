@@ -1,0 +1,198 @@
+"""The tables of the sink's store. Times are microseconds since 1970 in UTC (`…_us`), the same on every database."""
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    Table,
+    Text,
+    UniqueConstraint,
+    text,
+)
+
+VERSION_TABLE = "instep_sink_version"
+CLOSED_STATES = "state IN ('resolved', 'discarded')"
+RELEVANT_STATES = "state NOT IN ('resolved', 'discarded')"
+
+metadata = MetaData()
+
+entry = Table(
+    "instep_entry",
+    metadata,
+    # first 16 hex digits of sha256(message key)
+    Column("id", Text, primary_key=True),
+    # the message key as text: JSON of mapping, direction and record, exact where the columns below are cleaned
+    Column("key", Text, nullable=False),
+    Column("mapping", Text, nullable=False),
+    Column("direction", Text, nullable=False),
+    Column("record_id", Text, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("row_version", BigInteger, nullable=False),
+    Column("count", BigInteger, nullable=False),
+    Column("category", Text, nullable=False),
+    Column("code", Text, nullable=False),
+    Column("scope", Text, nullable=False),
+    Column("message", Text, nullable=False),
+    Column("parameters", Text, nullable=False),
+    Column("failure_id", Text, nullable=False),
+    Column("attempt", BigInteger, nullable=False),
+    # the last ten failures: JSON of [failure_id, at_ms, code or null]
+    Column("attempts", Text, nullable=False),
+    Column("first_failed_us", BigInteger, nullable=False),
+    Column("last_failed_us", BigInteger, nullable=False),
+    Column("retry_at_us", BigInteger),
+    Column("waits_for", Text),
+    Column("source_app", Text, nullable=False),
+    Column("source_entity", Text, nullable=False),
+    Column("source_link", Text),
+    Column("source_topic", Text),
+    Column("source_partition", Integer),
+    Column("source_offset", BigInteger),
+    Column("source_timestamp_ms", BigInteger),
+    Column("target_app", Text, nullable=False),
+    Column("target_entity", Text, nullable=False),
+    Column("target_record_id", Text, nullable=False),
+    Column("target_link", Text),
+    Column("exception_type", Text),
+    Column("top_frame", Text),
+    Column("trace", Text),
+    Column("worker", Text, nullable=False),
+    Column("worker_version", Text, nullable=False),
+    Column("replay_topic", Text, nullable=False),
+    Column("payload_id", Text),
+    # the replay that is under way, or whose verdict did not come in time
+    Column("replay_id", Text),
+    Column("resolved_by", Text),
+    Column("outcome", Text),
+    Column("closed_us", BigInteger),
+    Column("closed_by", Text),
+    Column("reason", Text),
+    # from when the retention counts: the moment of closing, or of restoring
+    Column("ages_from_us", BigInteger),
+)
+
+Index("instep_entry_by_time", entry.c.last_failed_us, entry.c.id)
+Index("instep_entry_by_record", entry.c.mapping, entry.c.record_id)
+Index(
+    "instep_entry_relevant",
+    entry.c.mapping,
+    entry.c.category,
+    entry.c.state,
+    entry.c.first_failed_us,
+    sqlite_where=text(RELEVANT_STATES),
+    postgresql_where=text(RELEVANT_STATES),
+)
+Index(
+    "instep_entry_waiting",
+    entry.c.retry_at_us,
+    sqlite_where=text("state = 'waiting'"),
+    postgresql_where=text("state = 'waiting'"),
+)
+Index(
+    "instep_entry_closed",
+    entry.c.ages_from_us,
+    entry.c.id,
+    sqlite_where=text(CLOSED_STATES),
+    postgresql_where=text(CLOSED_STATES),
+)
+Index("instep_entry_by_payload", entry.c.payload_id)
+
+payload = Table(
+    "instep_payload",
+    metadata,
+    # sha256 of key, value and headers: the same message is kept once
+    Column("id", Text, primary_key=True),
+    Column("key", LargeBinary),
+    Column("value", LargeBinary),
+    Column("headers", Text, nullable=False),
+    # to within an hour, when a failure last brought it; young ones are never removed
+    Column("touched_us", BigInteger, nullable=False),
+)
+Index("instep_payload_by_touch", payload.c.touched_us)
+
+quarantine = Table(
+    "instep_quarantine",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("topic", Text, nullable=False),
+    Column("partition", Integer, nullable=False),
+    Column("position", BigInteger, nullable=False),
+    Column("timestamp_ms", BigInteger, nullable=False),
+    Column("key", LargeBinary),
+    Column("value", LargeBinary),
+    Column("headers", Text, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("newer", Boolean, nullable=False),
+    Column("quarantined_us", BigInteger, nullable=False),
+    UniqueConstraint("topic", "partition", "position", name="instep_quarantine_once"),
+)
+
+ingest_position = Table(
+    "instep_ingest_position",
+    metadata,
+    Column("topic", Text, primary_key=True),
+    Column("partition", Integer, primary_key=True),
+    # the next offset to read; written only by whoever read from the offset that stands here
+    Column("position", BigInteger, nullable=False),
+    # the greatest offset ever ingested; what is not above it is known already
+    Column("high_water", BigInteger, nullable=False),
+    Column("updated_us", BigInteger, nullable=False),
+)
+
+worker_progress = Table(
+    "instep_worker_progress",
+    metadata,
+    Column("worker", Text, primary_key=True),
+    Column("mapping", Text, primary_key=True),
+    Column("direction", Text, primary_key=True),
+    Column("worker_group", Text, nullable=False),
+    Column("at_us", BigInteger, nullable=False),
+    Column("started_us", BigInteger, nullable=False),
+    Column("counts", Text, nullable=False),
+    Column("lag_records", BigInteger),
+    Column("paused_code", Text),
+)
+
+replay = Table(
+    "instep_replay",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("entry_id", Text, nullable=False),
+    Column("failure_id", Text, nullable=False),
+    Column("decision", Text, nullable=False),
+    Column("scheduled", Boolean, nullable=False),
+    Column("actor", Text, nullable=False),
+    Column("requested_us", BigInteger, nullable=False),
+    # set by the sink that sends it; another one may try again when this is old
+    Column("claimed_us", BigInteger),
+    Column("sent_us", BigInteger),
+    Column("verdict", Text),
+    Column("verdict_us", BigInteger),
+    Column("code", Text),
+)
+Index(
+    "instep_replay_pending",
+    replay.c.requested_us,
+    sqlite_where=text("verdict IS NULL"),
+    postgresql_where=text("verdict IS NULL"),
+)
+Index("instep_replay_by_entry", replay.c.entry_id)
+Index("instep_replay_settled", replay.c.verdict_us)
+
+audit = Table(
+    "instep_audit",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("at_us", BigInteger, nullable=False),
+    Column("actor", Text, nullable=False),
+    Column("via", Text, nullable=False),
+    Column("action", Text, nullable=False),
+    Column("what", Text, nullable=False),
+    Column("count", BigInteger, nullable=False),
+    Column("outcome", Text, nullable=False),
+)
+Index("instep_audit_by_time", audit.c.at_us)

@@ -1,0 +1,255 @@
+"""A gathered batch into the store: entries, messages, verdicts, progress, quarantine and positions in one transaction."""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from sqlalchemy import Connection, bindparam, or_, select, update
+
+from schemas.events import Position, SyncFailed, SyncProgress
+from sink.batch import Batch, EntryEvents, Partition, Unread
+from sink.fold import Folded, Settled, Standing, fold, with_decoded
+from sink.states import ResolvedBy, State, Verdict
+from sink.store import bulk
+from sink.store.positions import advance
+from sink.store.progress import write_progress
+from sink.store.quarantine import keys_in_quarantine, set_aside
+from sink.store.rows import (
+    CLOSED_COLUMNS,
+    ENTRY_COLUMNS,
+    NOTED_COLUMNS,
+    closed_row,
+    entry_row,
+    noted_row,
+    payload_row,
+    read_attempts,
+)
+from sink.store.store import Store
+from sink.store.tables import entry, payload, replay
+
+_HOUR_US = 3_600_000_000
+TOUCH_EVERY_US = _HOUR_US
+_TOUCH = (
+    "UPDATE SET touched_us = excluded.touched_us "
+    f"WHERE instep_payload.touched_us < excluded.touched_us - {TOUCH_EVERY_US}"
+)
+_ROW_VERSION = ENTRY_COLUMNS.index("row_version")
+
+
+@dataclass(frozen=True, slots=True)
+class Lifetime:
+    """How long an entry was open that an event closed."""
+
+    mapping: str
+    how: ResolvedBy
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """The batch is in the store. `counts` are events by type and result."""
+
+    counts: Counter[tuple[str, str]]
+    lifetimes: tuple[Lifetime, ...]
+    verdicts: tuple[Verdict, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Fenced:
+    """Nothing was written: another sink has ingested from these partitions meanwhile."""
+
+    partitions: tuple[Partition, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Decoded:
+    """A batch whose values are decoded as far as they are needed: what one transaction writes."""
+
+    batch: Batch
+    entries: Sequence[EntryEvents]
+    progress: Sequence[SyncProgress]
+
+
+@dataclass(slots=True)
+class _Rows:
+    """The rows that the folds of a batch come to."""
+
+    inserts: list[tuple[Any, ...]] = field(default_factory=list)
+    updates: list[tuple[Any, ...]] = field(default_factory=list)
+    noted: list[tuple[Any, ...]] = field(default_factory=list)
+    closed: list[tuple[Any, ...]] = field(default_factory=list)
+    payloads: dict[str, tuple[Any, ...]] = field(default_factory=dict)
+    settled: list[Settled] = field(default_factory=list)
+    lifetimes: list[Lifetime] = field(default_factory=list)
+    behind: list[EntryEvents] = field(default_factory=list)
+    counts: Counter[tuple[str, str]] = field(default_factory=Counter)
+
+
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """An entry in the store, locked."""
+
+    standing: Standing
+    row_version: int
+    payload_id: str | None
+
+
+class _Elsewhere(Exception):  # noqa: N818  rolls the transaction back, leaves this file as a value
+    def __init__(self, partitions: Sequence[Partition]) -> None:
+        super().__init__()
+        self.partitions = tuple(partitions)
+
+
+def decode_batch(batch: Batch) -> Decoded:
+    """Decode what a batch needs; needs no database, so it can run while the batch before is written."""
+    return Decoded(batch, batch.entries(), batch.latest_progress())
+
+
+def write_batch(store: Store, decoded: Decoded, now_us: int) -> Written | Fenced:
+    """Write a batch and move the positions of its partitions, all or nothing; raises what StoreAway lists."""
+    try:
+        with store.writing() as connection:
+            elsewhere = advance(connection, decoded.batch.spans, now_us)
+            if elsewhere:
+                raise _Elsewhere(elsewhere)
+            return _write(connection, decoded, now_us)
+    except _Elsewhere as fenced:
+        return Fenced(fenced.partitions)
+
+
+def write_entries(connection: Connection, batch: Batch, entries: Sequence[EntryEvents], now_us: int) -> Written:
+    """Fold events into their entries and write these; positions are not touched."""
+    known = _lock_entries(connection, [each.entry_id for each in entries])
+    rows = _Rows()
+    for each in entries:
+        _fold_one(batch, each, known.get(each.entry_id), rows, now_us)
+    bulk.upsert_rows(connection, payload, ("id",), list(rows.payloads.values()), _TOUCH)
+    bulk.insert_rows(connection, entry, rows.inserts)
+    bulk.update_rows(connection, entry, ENTRY_COLUMNS, rows.updates)
+    bulk.update_rows(connection, entry, NOTED_COLUMNS, rows.noted)
+    bulk.update_rows(connection, entry, CLOSED_COLUMNS, rows.closed)
+    _settle(connection, rows.settled, now_us)
+    _wait_in_quarantine(connection, batch, rows)
+    return Written(rows.counts, tuple(rows.lifetimes), tuple(each.verdict for each in rows.settled))
+
+
+def _write(connection: Connection, decoded: Decoded, now_us: int) -> Written:
+    written = write_entries(connection, decoded.batch, decoded.entries, now_us)
+    write_progress(connection, decoded.progress)
+    set_aside(connection, decoded.batch.unread, now_us)
+    return Written(written.counts + decoded.batch.counts, written.lifetimes, written.verdicts)
+
+
+def _fold_one(batch: Batch, events: EntryEvents, known: _Known | None, rows: _Rows, now_us: int) -> None:
+    heard = events.heard
+    if known is not None and known.standing.replay_id is not None:
+        heard = with_decoded(heard, batch.decode, all_failures=True)
+    before = None if known is None else known.standing
+    folded = fold(before, heard)
+    _count(folded, rows)
+    if folded.standing is None:
+        rows.behind.append(events)
+        return
+    rows.settled += folded.settled
+    mapping = batch.mapping_of(events.key)
+    rows.lifetimes += [Lifetime(mapping, how, us / 1e6) for how, us in folded.lifetimes]
+    version = 0 if known is None else known.row_version + 1
+    if folded.failure is not None:
+        _take_failure(events, folded, folded.failure, known, rows, now_us)
+    elif folded.closing is not None:
+        rows.closed.append(closed_row(events.entry_id, version, folded.standing, folded))
+    elif folded.standing is not before:
+        rows.noted.append(noted_row(events.entry_id, version, folded.standing))
+
+
+def _take_failure(
+    events: EntryEvents, folded: Folded, failure: SyncFailed, known: _Known | None, rows: _Rows, now_us: int
+) -> None:
+    standing = folded.standing
+    if standing is None:
+        raise ValueError("a failure makes an entry")
+    payload_id = None
+    if failure.original is not None:
+        message = payload_row(failure.original, now_us)
+        payload_id = message[0]
+        if known is None or known.payload_id != payload_id:
+            rows.payloads[payload_id] = message
+    row = entry_row(events.entry_id, events.key, folded, standing, failure, payload_id)
+    if known is None:
+        rows.inserts.append(row)
+    else:
+        rows.updates.append((*row[:_ROW_VERSION], known.row_version + 1, *row[_ROW_VERSION + 1 :]))
+
+
+def _count(folded: Folded, rows: _Rows) -> None:
+    rows.counts["failed", "new"] += folded.new
+    rows.counts["failed", "repeat"] += folded.repeats
+    rows.counts["resolved", "new"] += folded.resolved
+    rows.counts["resolved", "repeat"] += folded.unknown
+
+
+def _lock_entries(connection: Connection, ids: Sequence[str]) -> dict[str, _Known]:
+    table = entry.c
+    columns = (
+        table.id,
+        table.state,
+        table.failure_id,
+        table.source_topic,
+        table.source_partition,
+        table.source_offset,
+        table.source_timestamp_ms,
+        table.count,
+        table.first_failed_us,
+        table.attempts,
+        table.replay_id,
+        table.row_version,
+        table.payload_id,
+    )
+    # always in the order of ids: two that lock the same entries cannot wait for each other
+    wanted = select(*columns).where(bulk.among(connection, table.id, ids)).order_by(table.id).with_for_update()
+    known = {}
+    for row in connection.execute(wanted):
+        position = None
+        if row.source_topic is not None:
+            position = Position(
+                row.source_topic, row.source_partition, row.source_offset, row.source_timestamp_ms
+            )
+        standing = Standing(
+            State(row.state),
+            row.failure_id,
+            position,
+            row.count,
+            row.first_failed_us,
+            read_attempts(row.attempts),
+            row.replay_id,
+        )
+        known[row.id] = _Known(standing, row.row_version, row.payload_id)
+    return known
+
+
+def _settle(connection: Connection, settled: Sequence[Settled], now_us: int) -> None:
+    if not settled:
+        return
+    # an answer that comes after the time-out still counts
+    unanswered = or_(replay.c.verdict.is_(None), replay.c.verdict.in_([Verdict.UNCONFIRMED, Verdict.NOT_SENT]))
+    statement = (
+        update(replay)
+        .where(replay.c.id == bindparam("replay_id"), unanswered)
+        .values(verdict=bindparam("new_verdict"), code=bindparam("new_code"), verdict_us=now_us)
+    )
+    connection.execute(
+        statement,
+        [{"replay_id": s.replay_id, "new_verdict": str(s.verdict), "new_code": s.code} for s in settled],
+    )
+
+
+def _wait_in_quarantine(connection: Connection, batch: Batch, rows: _Rows) -> None:
+    """Keep a resolution whose failure waits in quarantine behind it, so that the two are imported in order."""
+    if not rows.behind:
+        return
+    waiting = keys_in_quarantine(connection, [each.key for each in rows.behind])
+    reason = "it ends a failure that is in quarantine"
+    for each in rows.behind:
+        if each.key in waiting:
+            batch.unread.extend(Unread(heard.message, reason, newer=True) for heard in each.heard)
