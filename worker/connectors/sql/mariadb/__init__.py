@@ -1,0 +1,1 @@
+"""MariaDB and MySQL: their catalogue, their literals, their errors."""

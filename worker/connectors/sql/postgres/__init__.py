@@ -1,0 +1,1 @@
+"""PostgreSQL: its catalogue, its COPY, its errors."""

@@ -1,0 +1,172 @@
+"""Read a table's description from PostgreSQL's catalogue."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import psycopg
+
+from schemas.change import Kind
+from worker.connectors.protocol import Column, Description
+from worker.connectors.sql.quoting import double_quoted, split_entity
+from worker.connectors.sql.table import ForeignKey, Table, UniqueIndex
+
+_FIND = """
+select c.oid, n.nspname, c.relname, c.relkind = 'r' from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamespace
+where c.relkind in ('r', 'p', 'v', 'f') and c.relname = %(table)s
+and (n.nspname = %(schema)s or %(schema)s::text is null and pg_catalog.pg_table_is_visible(c.oid)) limit 1"""
+
+# A domain is described by the type below it; whether it takes null is a matter of both.
+_COLUMNS = """
+select a.attname, coalesce(b.typname, t.typname), coalesce(nullif(a.atttypmod, -1), nullif(t.typtypmod, -1), -1),
+       a.attnotnull or t.typnotnull, a.atthasdef or a.attidentity <> '' or t.typdefault is not null,
+       a.attgenerated <> '', a.attidentity = 'a', e.typname,
+       coalesce(l.collisdeterministic, true)
+from pg_catalog.pg_attribute a join pg_catalog.pg_type t on t.oid = a.atttypid
+left join pg_catalog.pg_type b on t.typtype = 'd' and b.oid = t.typbasetype
+left join pg_catalog.pg_type e on e.oid = coalesce(b.typelem, t.typelem) and coalesce(b.typcategory, t.typcategory) = 'A'
+left join pg_catalog.pg_collation l on l.oid = a.attcollation
+where a.attrelid = %(oid)s and a.attnum > 0 and not a.attisdropped order by a.attnum"""
+
+_UNIQUE = """
+select i.relname, array(select a.attname from unnest(x.indkey[:x.indnkeyatts - 1]) with ordinality k(n, o)
+       join pg_catalog.pg_attribute a on a.attrelid = x.indrelid and a.attnum = k.n order by k.o)::text[], x.indimmediate
+from pg_catalog.pg_index x join pg_catalog.pg_class i on i.oid = x.indexrelid
+where x.indrelid = %(oid)s and x.indisunique and x.indisvalid and x.indpred is null and x.indexprs is null
+order by not x.indisprimary, i.relname"""
+
+_FOREIGN = """
+select f.conname, cn.nspname, c.relname, pn.nspname, p.relname, f.conrelid, f.confdeltype,
+  array(select a.attname from unnest(f.conkey) with ordinality k(n, o)
+        join pg_catalog.pg_attribute a on a.attrelid = f.conrelid and a.attnum = k.n order by k.o)::text[],
+  array(select a.attname from unnest(f.confkey) with ordinality k(n, o)
+        join pg_catalog.pg_attribute a on a.attrelid = f.confrelid and a.attnum = k.n order by k.o)::text[]
+from pg_catalog.pg_constraint f
+join pg_catalog.pg_class c on c.oid = f.conrelid join pg_catalog.pg_namespace cn on cn.oid = c.relnamespace
+join pg_catalog.pg_class p on p.oid = f.confrelid join pg_catalog.pg_namespace pn on pn.oid = p.relnamespace
+where f.contype = 'f' and f.conparentid = 0 and {side} = %(oid)s order by f.conname"""
+
+_FINGERPRINT = """
+select concat_ws('/', to_regclass(%(name)s)::oid,
+  (select string_agg(a.xmin::text || '.' || a.attnum, ' ' order by a.attnum) from pg_catalog.pg_attribute a
+   where a.attrelid = to_regclass(%(name)s) and a.attnum > 0),
+  (select string_agg(f.oid::text || '.' || f.xmin::text, ' ' order by f.oid) from pg_catalog.pg_constraint f
+   where f.conrelid = to_regclass(%(name)s) or f.confrelid = to_regclass(%(name)s)),
+  (select string_agg(x.indexrelid::text, ' ' order by x.indexrelid) from pg_catalog.pg_index x
+   where x.indrelid = to_regclass(%(name)s)))"""
+
+_KINDS = {
+    **dict.fromkeys(("text", "varchar", "bpchar", "name", "citext"), Kind.TEXT),
+    **dict.fromkeys(("int2", "int4", "int8", "oid"), Kind.INTEGER),
+    **dict.fromkeys(("float4", "float8"), Kind.FLOAT),
+    **dict.fromkeys(("json", "jsonb"), Kind.JSON),
+    **dict.fromkeys(("time", "timetz"), Kind.TIME),
+    "numeric": Kind.DECIMAL,
+    "bool": Kind.BOOLEAN,
+    "date": Kind.DATE,
+    "timestamp": Kind.TIMESTAMP,
+    "timestamptz": Kind.TIMESTAMP_TZ,
+    "interval": Kind.INTERVAL,
+    "uuid": Kind.UUID,
+    "bytea": Kind.BYTES,
+}
+_RANGES = {
+    "int2": (-(2**15), 2**15 - 1),
+    "int4": (-(2**31), 2**31 - 1),
+    "int8": (-(2**63), 2**63 - 1),
+    "oid": (0, 2**32 - 1),
+}
+# These compare as PostgreSQL shows them; of the others some are equal while they differ (interval, citext) or have
+# no equality at all (json, xml, point).
+_EXACT = frozenset(_KINDS) - {"json", "interval", "citext"}
+
+
+def describe(connection: psycopg.Connection[Any], entity: str) -> Table | None:
+    """Return the description of a table or view, None if there is none that we may see."""
+    schema, table = split_entity(entity)
+    found = connection.execute(_FIND, {"schema": schema, "table": table}).fetchone()
+    if found is None:
+        return None
+    oid, schema, table, plain = found
+    name = f"{double_quoted(schema)}.{double_quoted(table)}"
+    rows = connection.execute(_COLUMNS, {"oid": oid}).fetchall()
+    columns = {row[0]: _column(*row[:6], row[7]) for row in rows}
+    unique = [
+        UniqueIndex(index, tuple(names), immediate)
+        for index, names, immediate in connection.execute(_UNIQUE, {"oid": oid})
+    ]
+    return Table(
+        name=name,
+        description=Description(entity, columns, tuple(index.columns for index in unique)),
+        unique=tuple(unique),
+        foreign_keys=tuple(_foreign_keys(connection, oid, "f.conrelid")),
+        referenced_by=tuple(_foreign_keys(connection, oid, "f.confrelid")),
+        inexact={row[0]: "text" for row in rows if not _compares_exactly(row[1], row[7], row[8])},
+        always_identity=frozenset(row[0] for row in rows if row[6]),
+        fingerprint=fingerprint(connection, name),
+        plain=plain,
+        schema=schema,
+    )
+
+
+def fingerprint(connection: psycopg.Connection[Any], name: str) -> str:
+    """Return what changes whenever the definition of the table with this quoted name does."""
+    row = connection.execute(_FINGERPRINT, {"name": name}).fetchone()
+    return str(row[0]) if row else ""
+
+
+def _compares_exactly(type_name: str, element: str | None, deterministic: bool) -> bool:
+    return deterministic and (element or type_name) in _EXACT
+
+
+def _column(  # noqa: PLR0917  a row of the catalogue query
+    name: str,
+    type_name: str,
+    modifier: int,
+    not_null: bool,
+    has_default: bool,
+    generated: bool,
+    element: str | None,
+) -> Column:
+    kind = _KINDS.get(element or type_name, Kind.UNKNOWN)
+    limits = _limits(element or type_name, modifier)
+    low, high = _RANGES.get(element or type_name, (None, None))
+    return Column(
+        name=name,
+        kind=Kind.ARRAY if element else kind,
+        nullable=not not_null,
+        has_default=has_default,
+        generated=generated,
+        minimum=low,
+        maximum=high,
+        element=kind if element else None,
+        **limits,
+    )
+
+
+def _limits(type_name: str, modifier: int) -> dict[str, int]:
+    if modifier < 0:
+        return {"max_length": 63} if type_name == "name" else {}
+    if type_name in {"varchar", "bpchar"}:
+        return {"max_length": modifier - 4}
+    if type_name == "numeric":
+        scale = (modifier - 4) & 0x7FF
+        return {
+            "precision": ((modifier - 4) >> 16) & 0xFFFF,
+            "scale": scale - 2048 if scale >= 1024 else scale,
+        }
+    return {}
+
+
+def _foreign_keys(connection: psycopg.Connection[Any], oid: int, side: str) -> Iterator[ForeignKey]:
+    for row in connection.execute(_FOREIGN.format(side=side), {"oid": oid}):
+        name, child_schema, child, parent_schema, parent, _child_oid, on_delete, columns, parent_columns = row
+        yield ForeignKey(
+            name=name,
+            child=f"{double_quoted(child_schema)}.{double_quoted(child)}",
+            child_name=child,
+            columns=tuple(columns),
+            parent=f"{double_quoted(parent_schema)}.{double_quoted(parent)}",
+            parent_name=parent,
+            parent_columns=tuple(parent_columns),
+            restricts=on_delete in {"a", "r"},
+        )

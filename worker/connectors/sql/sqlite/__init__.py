@@ -1,0 +1,1 @@
+"""SQLite: its catalogue, its statements, its errors."""
