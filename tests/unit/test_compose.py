@@ -11,6 +11,8 @@ from typing import Any
 import pytest
 import yaml
 
+from schemas.config.model import Config
+from schemas.config.parse import parse_config
 from tests.services.missing import refuse
 from tests.unit.house import ROOT
 
@@ -112,3 +114,9 @@ def test_prometheus_scrapes_workers_and_sink(services: dict[str, dict[str, Any]]
     targets = {t for job in config["scrape_configs"] for c in job["static_configs"] for t in c["targets"]}
     assert targets == {"worker-1:9101", "worker-2:9101", "sink:8080"}
     assert {target.partition(":")[0] for target in targets} <= set(services)
+
+
+def test_the_mounted_configuration_is_accepted() -> None:
+    text = (ROOT / "deploy" / "compose" / "instep.yaml").read_text()
+    config = parse_config(text, "instep.yaml", PASSWORDS, lambda _: "")
+    assert isinstance(config, Config), config
