@@ -7,7 +7,9 @@ from typing import Any, TypeVar
 import structlog
 from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer
 from kafka.errors import KafkaError, KafkaTimeoutError
+from kafka.net.compat import KafkaNetClient
 
+from plumbing.kafka_probe import probe, tls_context
 from plumbing.unreachable import UnreachableError
 from schemas.config.kafka import KafkaConfig, SecurityConfig
 
@@ -97,18 +99,10 @@ def close_consumer(client: KafkaConsumer, timeout_s: float = 5.0) -> None:
 
 
 def security_options(security: SecurityConfig) -> dict[str, Any]:
-    """Return kafka-python's options for what the configuration says of encryption and login."""
+    """Return kafka-python's options for what the configuration says of encryption and login; raises UnreachableError."""
     options: dict[str, Any] = {"security_protocol": security.protocol}
     if security.encrypted:
-        options |= {
-            "ssl_cafile": security.ca_file,
-            "ssl_certfile": security.cert_file,
-            "ssl_keyfile": security.key_file,
-            "ssl_password": None
-            if security.key_password is None
-            else security.key_password.get_secret_value(),
-            "ssl_check_hostname": security.check_hostname,
-        }
+        options["ssl_context"] = tls_context(security)
     if security.mechanism is not None and security.password is not None:
         options |= {
             "sasl_mechanism": security.mechanism,
@@ -125,14 +119,24 @@ def _open(kind: Callable[..., Client], config: KafkaConfig, ours: dict[str, Any]
         "bootstrap_timeout_ms": BOOTSTRAP_TIMEOUT_MS,
         **ours,
         **{name: value for name, value in config.client.items() if name in known},
-        **security_options(config.security),
     }
+    made: list[KafkaNetClient] = []
+
+    def remembered(**options: Any) -> KafkaNetClient:
+        made.append(KafkaNetClient(**options))
+        return made[-1]
+
     servers = ", ".join(config.bootstrap)
     try:
-        return kind(**settings)
-    except KafkaError as error:
-        reason = "no answer" if isinstance(error, KafkaTimeoutError) else str(error)
+        return kind(kafka_client=remembered, **(settings | security_options(config.security)))
+    except (KafkaError, UnreachableError) as error:
+        for connections in made:
+            _end(connections)
+        reason = probe(config) if isinstance(error, KafkaTimeoutError) else str(error)
         raise KafkaUnreachable(f"Kafka at {servers} cannot be reached: {reason}") from None
-    except OSError as error:
-        # Certificate files are read when the client is made.
-        raise KafkaUnreachable(f"Kafka at {servers} cannot be reached: {error.strerror or error}") from None
+
+
+def _end(connections: KafkaNetClient) -> None:
+    # A client that fails to start leaves its thread and sockets open, which adds up while we wait for a broker.
+    connections.close()
+    connections._net.stop()  # noqa: SLF001  as the clients' own close() does

@@ -4,7 +4,7 @@ from collections.abc import Collection, Iterator, Mapping
 from string import Formatter
 
 from schemas.config.app import AppConfig
-from schemas.config.mapping import FieldConfig, MappingConfig
+from schemas.config.mapping import MappingConfig
 from schemas.config.problem import Path, did_you_mean
 from schemas.config.where import Refused, parse_where
 
@@ -74,15 +74,11 @@ def _keys(path: Path, mapping: MappingConfig) -> Iterator[Found]:
         return
     pairs = dict(zip(target, source, strict=True))
     for index, field in enumerate(mapping.fields or ()):
-        if field.target in pairs and not _same_as_key(field, pairs[field.target]):
+        if field.target in pairs and field.source != pairs[field.target]:
             yield (
-                (*path, "fields", index, "target"),
-                f'"{field.target}" is part of target.key and is filled from source.key already. Remove this field.',
+                (*path, "fields", index, "source" if field.source else "target"),
+                f'"{field.target}" is part of target.key: its source must be "{pairs[field.target]}", as in source.key',
             )
-
-
-def _same_as_key(field: FieldConfig, source: str) -> bool:
-    return field.source == source and not field.transform and field.options is None
 
 
 def _links(path: Path, mapping: MappingConfig) -> Iterator[Found]:
