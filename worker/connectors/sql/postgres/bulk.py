@@ -14,7 +14,7 @@ from worker.connectors.sql.errors import Diagnosis
 from worker.connectors.sql.exact import Holds
 from worker.connectors.sql.plan import PARAMETER, Flavour, Plan
 from worker.connectors.sql.postgres import access, catalog
-from worker.connectors.sql.postgres.copytext import copy_text
+from worker.connectors.sql.postgres.copytext import copy_chunks
 from worker.connectors.sql.postgres.errors import diagnose
 from worker.connectors.sql.quoting import double_quoted
 from worker.connectors.sql.table import Batch, Counts, Table
@@ -111,9 +111,10 @@ class PostgresBulk:
     def _copy(self, plan: Plan, name: str, columns: Sequence[str], batch: Batch) -> None:
         if not len(batch):
             return
-        text = copy_text([plan.table.columns[column] for column in columns], batch)
+        described = [plan.table.columns[column] for column in columns]
         with self._connection.cursor() as cursor, cursor.copy(f"COPY {name} FROM STDIN".encode()) as copy:
-            copy.write(text)
+            for chunk in copy_chunks(described, batch):
+                copy.write(chunk)
 
     def unstage(self, name: str, numbers: Sequence[int]) -> None:
         """Take rows out of a stage or the drops."""
