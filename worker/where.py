@@ -137,14 +137,23 @@ def comparable(left: Any, right: Any) -> tuple[Any, Any] | None:
     """Return two values in forms that compare with each other; None where their comparison is unknown."""
     if left is None or right is None:
         return None
-    if isinstance(left, str) and isinstance(right, str):
-        # Unbounded is a text by its type, and a moment by its meaning.
-        return (left, right) if not isinstance(left, Unbounded) | isinstance(right, Unbounded) else None
+    if _is_text(left) and _is_text(right):
+        return left, right
     for form in (_number, _moment, _time, _uuid):
-        pair = form(left), form(right)
-        if None not in pair and not (isinstance(left, str) and isinstance(right, str)):
-            return pair
+        pair: tuple[Any, Any] = form(left), form(right)
+        if None not in pair:
+            # A database too reads 0.1 as the nearest double when it stands beside one.
+            return (float(pair[0]), float(pair[1])) if _mixed(pair) else pair
     return None
+
+
+def _is_text(value: Any) -> bool:
+    # Unbounded is a text by its type only.
+    return isinstance(value, str) and not isinstance(value, Unbounded)
+
+
+def _mixed(pair: tuple[Any, Any]) -> bool:
+    return {type(pair[0]), type(pair[1])} == {float, Decimal}
 
 
 def _number(value: Any) -> int | float | Decimal | None:

@@ -140,8 +140,8 @@ def _step(written: Any) -> Any:
             return _plain(written)
         case dict() if len(written) == 1:
             name, parameters = next(iter(written.items()))
-            if name in PLAIN_NAMES and not parameters:
-                return {"kind": name}
+            if name in PLAIN_NAMES and parameters:
+                raise wrong(f"{name} takes no parameters")
             if name not in FORM_NAMES:
                 return _plain(name)
             if not isinstance(parameters, dict) or "kind" in parameters:

@@ -174,6 +174,8 @@ def _predicate(node: exp.Expr) -> Condition:
         case exp.In():
             _only(node, "this", "expressions")
             item = _operand(node.this)
+            if not node.expressions:
+                raise _NotSupported("in needs at least one value")
             return AnyOf(tuple(Comparison("=", item, _operand(choice)) for choice in node.expressions))
         case exp.Between():
             _only(node, "this", "low", "high")
