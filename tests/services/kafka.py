@@ -52,7 +52,7 @@ class KafkaServer(ServerProcess):
         folder = make_folder("kafka")
         ca_file, server_file = write_certificates(folder)
         port, secure_port, controller_port = free_port(), free_port(), free_port()
-        self.kafka = Kafka(f"127.0.0.1:{port}", f"localhost:{secure_port}", str(ca_file))
+        self.kafka = Kafka(f"127.0.0.1:{port}", f"127.0.0.1:{secure_port}", str(ca_file))
         properties = folder / "server.properties"
         lines = _properties(folder, server_file, port, secure_port, controller_port) | dict(settings or {})
         properties.write_text("".join(f"{name}={value}\n" for name, value in lines.items()))
@@ -73,7 +73,7 @@ class KafkaServer(ServerProcess):
 def _properties(
     folder: Path, server_file: Path, port: int, secure_port: int, controller_port: int
 ) -> dict[str, str]:
-    listeners = f"PLAINTEXT://127.0.0.1:{port},SASL_SSL://localhost:{secure_port}"
+    listeners = f"PLAINTEXT://127.0.0.1:{port},SASL_SSL://127.0.0.1:{secure_port}"
     return {
         "process.roles": "broker,controller",
         "node.id": "1",
