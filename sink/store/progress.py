@@ -18,6 +18,7 @@ _KEY = ("worker", "mapping", "direction")
 _REPLACE = "UPDATE SET " + ", ".join(
     f"{column.name} = excluded.{column.name}" for column in worker_progress.columns if column.name not in _KEY
 )
+_REPLACE += f" WHERE {worker_progress.name}.at_us <= excluded.at_us"
 
 
 def write_progress(connection: Connection, progress: Sequence[SyncProgress]) -> None:

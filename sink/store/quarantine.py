@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, delete, func, select
+from sqlalchemy import Connection, delete, func, literal, select, tuple_
 
 from sink.batch import Unread
 from sink.store import bulk
@@ -65,9 +65,15 @@ def keys_in_quarantine(connection: Connection, keys: Sequence[bytes]) -> set[byt
     return {bytes(key) for key in found if key is not None and bytes(key) in wanted}
 
 
-def read_quarantine(connection: Connection, *, after_id: int, limit: int, newer_only: bool = False) -> list[Quarantined]:
-    """Return messages in quarantine by their id, those after `after_id` first."""
-    wanted = select(quarantine).where(quarantine.c.id > after_id).order_by(quarantine.c.id).limit(limit)
+def read_quarantine(
+    connection: Connection, *, after: Quarantined | None = None, limit: int, newer_only: bool = False
+) -> list[Quarantined]:
+    """Return messages in quarantine in the order of their topics, those behind `after` first."""
+    place = (quarantine.c.topic, quarantine.c.partition, quarantine.c.position)
+    wanted = select(quarantine).order_by(*place).limit(limit)
+    if after is not None:
+        last = (after.topic, after.partition, after.offset)
+        wanted = wanted.where(tuple_(*place) > tuple_(*(literal(part) for part in last)))
     if newer_only:
         wanted = wanted.where(quarantine.c.newer)
     return [
@@ -84,7 +90,7 @@ def read_quarantine(connection: Connection, *, after_id: int, limit: int, newer_
             row.newer,
             row.quarantined_us,
         )
-        for row in connection.execute(wanted)
+        for row in connection.execute(wanted.with_for_update(skip_locked=True))
     ]
 
 

@@ -130,7 +130,7 @@ def write_entries(connection: Connection, batch: Batch, entries: Sequence[EntryE
     bulk.update_rows(connection, entry, NOTED_COLUMNS, rows.noted)
     bulk.update_rows(connection, entry, CLOSED_COLUMNS, rows.closed)
     _settle(connection, rows.settled, now_us)
-    _wait_in_quarantine(connection, batch, rows)
+    _wait_in_quarantine(connection, batch, rows.behind)
     return Written(rows.counts, tuple(rows.lifetimes), tuple(each.verdict for each in rows.settled))
 
 
@@ -199,7 +199,7 @@ def _lock_entries(connection: Connection, ids: Sequence[str]) -> dict[str, _Know
         table.source_partition,
         table.source_offset,
         table.source_timestamp_ms,
-        table.count,
+        table.count.label("times"),
         table.first_failed_us,
         table.attempts,
         table.replay_id,
@@ -219,7 +219,7 @@ def _lock_entries(connection: Connection, ids: Sequence[str]) -> dict[str, _Know
             State(row.state),
             row.failure_id,
             position,
-            row.count,
+            row.times,
             row.first_failed_us,
             read_attempts(row.attempts),
             row.replay_id,
@@ -244,12 +244,12 @@ def _settle(connection: Connection, settled: Sequence[Settled], now_us: int) -> 
     )
 
 
-def _wait_in_quarantine(connection: Connection, batch: Batch, rows: _Rows) -> None:
-    """Keep a resolution whose failure waits in quarantine behind it, so that the two are imported in order."""
-    if not rows.behind:
+def _wait_in_quarantine(connection: Connection, batch: Batch, unknown: Sequence[EntryEvents]) -> None:
+    """Put a resolution behind its failure that waits in quarantine, so that the two are imported in order."""
+    if not unknown:
         return
-    waiting = keys_in_quarantine(connection, [each.key for each in rows.behind])
+    waiting = keys_in_quarantine(connection, [each.key for each in unknown])
     reason = "it ends a failure that is in quarantine"
-    for each in rows.behind:
+    for each in unknown:
         if each.key in waiting:
             batch.unread.extend(Unread(heard.message, reason, newer=True) for heard in each.heard)

@@ -1,0 +1,155 @@
+"""The sink process: opens everything, runs the loops, closes everything in reverse."""
+
+import threading
+from contextlib import ExitStack
+from functools import partial
+
+import structlog
+
+from plumbing import kafka
+from plumbing.database import unreachable_reason
+from plumbing.unreachable import UnreachableError
+from schemas.codec import Codec
+from schemas.config.model import Config
+from sink import chores, health, ingest
+from sink.actions import now_us
+from sink.chores import Chore
+from sink.janitor import Janitor
+from sink.metrics import SinkMetrics
+from sink.reimport import reimport
+from sink.retry import Replays
+from sink.store.migrate import upgrade
+from sink.store.statistics import read_statistics
+from sink.store.store import Store, StoreAway, open_store
+
+DONE, FAILED, WRONG_USE = 0, 1, 2
+
+_REPLAYS_EVERY_S = 1.0
+_NUMBERS_EVERY_S = 10.0
+_JANITOR_EVERY_S = 60.0
+_LIMITS_S = {ingest.LOOP: 120.0, chores.LOOP: 900.0}
+# what a fetch may bring bounds the memory
+_FETCH_BYTES = 8 << 20
+
+
+class StoreUnreachable(UnreachableError):  # noqa: N818  named for what is the case
+    """The sink's database does not answer or lets us not in."""
+
+
+def run(config: Config, stop: threading.Event, codec: Codec) -> int:
+    """Run the sink until `stop`; returns an exit code. Services that are not there yet are waited for."""
+    log = structlog.get_logger()
+    with ExitStack() as stack:
+        pulse = health.Pulse(_LIMITS_S)
+        metrics = SinkMetrics(config.mappings)
+        if not _serve(config, pulse, metrics, stack):
+            return WRONG_USE
+        pulse.hindered("store", "not opened yet")
+        store = open_store(config.sink.store.url)
+        stack.callback(store.close)
+        if kafka.until_reachable(partial(_migrate, store), stop) is None:
+            return DONE
+        pulse.hindered("store", None)
+        pulse.hindered("kafka", "not reached yet")
+        consumer = kafka.until_reachable(partial(_open_consumer, config), stop)
+        if consumer is None:
+            return DONE
+        stack.callback(kafka.close_consumer, consumer, 3.0)
+        producer = kafka.until_reachable(partial(kafka.producer, config.kafka), stop)
+        if producer is None:
+            return DONE
+        stack.callback(kafka.close_producer, producer, 2.0)
+        replays = Replays(store, producer, codec, config.sink.replay_timeout_s, now_us)
+        janitor = Janitor(store, config.sink.retention, now_us, stop)
+        failed = threading.Event()
+        thread = threading.Thread(
+            target=_run_chores,
+            args=(_chores(store, codec, metrics, replays, janitor), pulse, stop, failed),
+            name=chores.LOOP,
+            daemon=True,
+        )
+        thread.start()
+        stack.callback(thread.join, 3.0)
+        stack.callback(stop.set)
+        loop = ingest.Ingest(
+            store, consumer, codec, config.kafka.errors_topic, metrics=metrics, pulse=pulse, clock_us=now_us
+        )
+        loop.run(stop)
+        log.info("sink ends")
+        return FAILED if failed.is_set() else DONE
+
+
+def _serve(config: Config, pulse: health.Pulse, metrics: SinkMetrics, stack: ExitStack) -> bool:
+    log = structlog.get_logger()
+    address = config.sink.listen
+    try:
+        listener = health.bind(address.host, address.port)
+    except OSError as error:
+        log.error(  # noqa: TRY400  the reason is told in words
+            "cannot listen; change sink.listen or stop what uses the port", address=str(address), reason=error.strerror
+        )
+        return False
+    serving = health.Serving(health.create_app(pulse, metrics.registry), listener)
+    serving.start()
+    stack.callback(serving.close)
+    log.info("serving metrics and health", host=address.host, port=listener.getsockname()[1])
+    return True
+
+
+def _migrate(store: Store) -> Store:
+    try:
+        before, after = upgrade(store.engine)
+    except StoreAway as error:
+        raise StoreUnreachable(f"the sink's database cannot be reached: {unreachable_reason(error)}") from None
+    if before != after:
+        structlog.get_logger().info("store upgraded", version=after)
+    return store
+
+
+def _open_consumer(config: Config) -> kafka.KafkaConsumer:
+    return kafka.consumer(
+        config.kafka,
+        config.sink.group,
+        fetch_max_bytes=_FETCH_BYTES,
+        max_partition_fetch_bytes=_FETCH_BYTES // 2,
+    )
+
+
+def _chores(
+    store: Store, codec: Codec, metrics: SinkMetrics, replays: Replays, janitor: Janitor
+) -> list[Chore]:
+    def replay() -> None:
+        metrics.unconfirmed(replays.run()["unconfirmed"])
+
+    def count() -> None:
+        with store.reading() as connection:
+            metrics.refreshed(read_statistics(connection))
+
+    def clean() -> None:
+        for what, number in janitor.run().items():
+            metrics.purged(what, number)
+
+    def import_again() -> None:
+        done = reimport(store, codec, now_us(), newer_only=True)
+        if done.imported:
+            structlog.get_logger().info("quarantined messages imported", number=done.imported)
+
+    return [
+        # once a run: only a newer program can read what an older one could not
+        Chore("reimport", float("inf"), import_again),
+        Chore("replays", _REPLAYS_EVERY_S, replay),
+        Chore("numbers", _NUMBERS_EVERY_S, count),
+        Chore("janitor", _JANITOR_EVERY_S, clean),
+    ]
+
+
+def _run_chores(
+    work: list[Chore], pulse: health.Pulse, stop: threading.Event, failed: threading.Event
+) -> None:
+    try:
+        chores.run_chores(work, pulse, stop)
+    finally:
+        if not stop.is_set():
+            # a thread that dies would leave the rest running as if nothing were amiss
+            failed.set()
+            stop.set()

@@ -1,0 +1,225 @@
+"""From the error topic into the store, exactly once: the position in the topic stands in the store, in the same transaction.
+
+The loop gathers and decodes a batch while the batch before it is written in another thread. Whenever it cannot be sure
+where it stands (partitions came, another sink wrote, the store was away) it drops what it holds, asks the store and goes on
+from there. While the store is away all partitions are paused and polling goes on, so that the group keeps us.
+"""
+
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any
+
+import structlog
+from kafka import KafkaConsumer, TopicPartition
+from kafka.consumer.subscription_state import ConsumerRebalanceListener
+from kafka.errors import KafkaError
+from kafka.structs import OffsetAndMetadata
+
+from schemas.codec import Codec
+from sink.batch import Batch, Partition
+from sink.health import Pulse
+from sink.metrics import SinkMetrics
+from sink.store.positions import Ingested, read_positions, start_anew
+from sink.store.store import Store, StoreAway
+from sink.store.write_batch import Decoded, Fenced, Written, decode_batch, write_batch
+
+LOOP = "ingest"
+BATCH_MESSAGES = 20_000
+BATCH_BYTES = 12 << 20
+BATCH_SECONDS = 0.5
+_POLL_MS = 200
+_POLL_MESSAGES = 5000
+_AGAIN_S = 1.0
+
+_STORE = "store"
+_KAFKA = "kafka"
+
+
+class _Assignment(ConsumerRebalanceListener):  # type: ignore[misc]  # the client has no types
+    """Notes that partitions came or went; called from the client's thread, inside a poll."""
+
+    def __init__(self) -> None:
+        self.changed = True
+
+    def on_partitions_revoked(self, revoked: set[TopicPartition]) -> None:
+        self.changed = True
+
+    def on_partitions_assigned(self, assigned: set[TopicPartition]) -> None:
+        self.changed = True
+
+
+class Ingest:
+    """The loop over one topic; `clock_us` tells the time in microseconds since 1970."""
+
+    def __init__(
+        self,
+        store: Store,
+        consumer: KafkaConsumer,
+        codec: Codec,
+        topic: str,
+        *,
+        metrics: SinkMetrics,
+        pulse: Pulse,
+        clock_us: Callable[[], int],
+    ) -> None:
+        self._store = store
+        self._consumer = consumer
+        self._codec = codec
+        self._topic = topic
+        self._metrics = metrics
+        self._pulse = pulse
+        self._clock_us = clock_us
+        self._log = structlog.get_logger()
+        self._assignment = _Assignment()
+        self._positions: dict[Partition, Ingested | None] = {}
+        self._lost = True
+        self._writer = ThreadPoolExecutor(1, thread_name_prefix="writer")
+        self._writing: tuple[Decoded, Future[Written | Fenced]] | None = None
+
+    def run(self, stop: threading.Event) -> None:
+        """Ingest until `stop`, then end the batch that is being written."""
+        self._consumer.subscribe([self._topic], listener=self._assignment)
+        try:
+            while not stop.is_set():
+                self._pulse.beat(LOOP)
+                try:
+                    self._go_round(stop)
+                except KafkaError as error:
+                    self._lose_place(_KAFKA, f"Kafka: {type(error).__name__}")
+                    stop.wait(_AGAIN_S)
+            self._finish_writing()
+        finally:
+            self._writer.shutdown()
+
+    def _go_round(self, stop: threading.Event) -> None:
+        if self._lost or self._assignment.changed:
+            self._finish_writing()
+            if not self._find_place():
+                self._consumer.poll(_POLL_MS)
+                stop.wait(_AGAIN_S)
+                return
+        batch = self._gather(stop)
+        if self._assignment.changed:
+            return
+        decoded = decode_batch(batch) if batch.messages else None
+        if self._finish_writing() and decoded is not None:
+            future = self._writer.submit(write_batch, self._store, decoded, self._clock_us())
+            self._writing = decoded, future
+
+    def _gather(self, stop: threading.Event) -> Batch:
+        """Poll until the batch is full, the topic has no more for now, or it has taken long enough."""
+        batch = Batch(self._codec)
+        until = time.monotonic() + BATCH_SECONDS
+        wait_ms = 0 if self._writing else _POLL_MS
+        while batch.messages < BATCH_MESSAGES and batch.size_bytes < BATCH_BYTES and time.monotonic() < until:
+            polled = self._consumer.poll(wait_ms, max_records=_POLL_MESSAGES)
+            if self._assignment.changed or not polled or stop.is_set():
+                break
+            for topic_partition, messages in polled.items():
+                partition = (topic_partition.topic, topic_partition.partition)
+                place = self._positions.get(partition)
+                start = None if place is None else place.position
+                batch.add(partition, messages, start, -1 if place is None else place.high_water)
+        for partition, span in batch.spans.items():
+            known = self._positions.get(partition)
+            high_water = -1 if known is None else known.high_water
+            self._positions[partition] = Ingested(span.end, max(high_water, span.end - 1))
+        self._metrics.lag(self._lag())
+        return batch
+
+    def _finish_writing(self) -> bool:
+        """Wait for the batch that is being written; False when it is not in the store."""
+        if self._writing is None:
+            return not self._lost
+        decoded, future = self._writing
+        self._writing = None
+        try:
+            written = future.result()
+        except StoreAway as error:
+            self._lose_place(_STORE, f"the database is away: {type(error).__name__}")
+            return False
+        if isinstance(written, Fenced):
+            self._log.info("another sink has taken over", partitions=len(written.partitions))
+            self._lost = True
+            return False
+        self._metrics.ingested(written, self._clock_us() / 1e6)
+        self._commit(decoded)
+        return not self._lost
+
+    def _commit(self, decoded: Decoded) -> None:
+        # only for those who watch the group's lag: the position that counts stands in the store
+        offsets = {
+            TopicPartition(*partition): OffsetAndMetadata(span.end, "", -1)
+            for partition, span in decoded.batch.spans.items()
+        }
+        self._consumer.commit_async(offsets, callback=_ignore)
+
+    def _lose_place(self, part: str, why: str) -> None:
+        if not self._lost:
+            self._log.warning("ingest waits", reason=why)
+        self._lost = True
+        self._pulse.hindered(part, why)
+        assigned = self._consumer.assignment()
+        if assigned:
+            self._consumer.pause(*assigned)
+
+    def _find_place(self) -> bool:
+        """Go to where the store stands in each partition; False while the store is away or no partition is ours."""
+        self._lost = True
+        self._assignment.changed = False
+        assigned = self._consumer.assignment()
+        if not assigned:
+            missing = self._consumer.partitions_for_topic(self._topic) is None
+            why = f"topic {self._topic} does not exist; create it with `instep topics create`"
+            self._pulse.hindered(_KAFKA, why if missing else None)
+            self._positions = {}
+            self._lost = missing
+            return not missing
+        try:
+            stored = self._stored_positions(assigned)
+        except StoreAway as error:
+            self._lose_place(_STORE, f"the database is away: {type(error).__name__}")
+            return False
+        self._positions = {}
+        for partition in assigned:
+            place = stored.get((partition.topic, partition.partition))
+            self._positions[partition.topic, partition.partition] = place
+            if place is None:
+                self._consumer.seek_to_beginning(partition)
+            else:
+                self._consumer.seek(partition, place.position)
+        self._consumer.resume(*assigned)
+        self._lost = False
+        self._pulse.hindered(_STORE, None)
+        self._pulse.hindered(_KAFKA, None)
+        self._log.info("ingesting", topic=self._topic, partitions=sorted(p.partition for p in assigned))
+        return True
+
+    def _stored_positions(self, assigned: set[TopicPartition]) -> dict[Partition, Ingested]:
+        with self._store.reading() as connection:
+            stored = read_positions(connection, self._topic)
+        ends = self._consumer.end_offsets(list(assigned))
+        anew = []
+        for partition, end in ends.items():
+            place = stored.get((partition.topic, partition.partition))
+            if place is not None and end < place.position:
+                anew.append((partition.topic, partition.partition))
+        if anew:
+            self._log.warning("the topic was created anew; reading it from its start", topic=self._topic)
+            with self._store.writing() as connection:
+                start_anew(connection, anew)
+        return {partition: place for partition, place in stored.items() if partition not in anew}
+
+    def _lag(self) -> int:
+        total = 0
+        for (topic, partition), place in self._positions.items():
+            end = self._consumer.highwater(TopicPartition(topic, partition))
+            if end is not None and place is not None:
+                total += max(0, end - place.position)
+        return total
+
+
+def _ignore(*_: Any) -> None:
+    """What a commit that nobody depends on answers."""

@@ -1,0 +1,69 @@
+"""Ageing out what is over, in batches small enough that ingest is not held up. What is still relevant stays for ever."""
+
+import threading
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import timedelta
+
+from sqlalchemy import Connection
+
+from schemas.config.process import RetentionConfig
+from sink.store import retention
+from sink.store.store import Store
+
+QUARANTINE_KEPT = timedelta(days=90)
+AUDIT_KEPT = timedelta(days=400)
+REPLAYS_KEPT = timedelta(days=90)
+PROGRESS_KEPT = timedelta(days=7)
+_BREATH_S = 0.05
+
+
+@dataclass(frozen=True, slots=True)
+class Janitor:
+    """Who removes; `clock_us` tells the time in microseconds since 1970, `stop` ends a run early."""
+
+    store: Store
+    config: RetentionConfig
+    clock_us: Callable[[], int]
+    stop: threading.Event
+
+    def run(self) -> Counter[str]:
+        """Remove all that is due; returns how many of what. Raises what StoreAway lists when the store is away."""
+        now_us = self.clock_us()
+        rows = self.config.batch_rows
+        closed_us = _before(now_us, self.config.closed)
+        payload_us = _before(now_us, self.config.payload)
+        jobs: dict[str, Callable[[Connection], int]] = {
+            "entries": lambda c: retention.purge_closed(c, closed_us, now_us, rows),
+            "messages": lambda c: retention.strip_payloads(c, payload_us, now_us, rows),
+            "unused_messages": lambda c: retention.sweep_payloads(c, now_us, rows),
+        }
+        kept = {
+            "quarantine": QUARANTINE_KEPT,
+            "audit": AUDIT_KEPT,
+            "replays": REPLAYS_KEPT,
+            "progress": PROGRESS_KEPT,
+        }
+        for what, age in kept.items():
+            jobs[what] = _older(what, _before(now_us, age), rows)
+        return Counter({what: self._drain(job, rows) for what, job in jobs.items()})
+
+    def _drain(self, job: Callable[[Connection], int], rows: int) -> int:
+        total = 0
+        while not self.stop.is_set():
+            with self.store.writing() as connection:
+                removed = job(connection)
+            total += removed
+            if removed < rows:
+                break
+            self.stop.wait(_BREATH_S)
+        return total
+
+
+def _older(what: str, before_us: int, rows: int) -> Callable[[Connection], int]:
+    return lambda connection: retention.purge_older(connection, what, before_us, rows)
+
+
+def _before(now_us: int, age: timedelta) -> int:
+    return now_us - age // timedelta(microseconds=1)

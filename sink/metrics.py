@@ -1,0 +1,202 @@
+"""The sink's metrics. Labels are bounded: a mapping or category that the configuration does not know counts as "other"."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from importlib.metadata import version
+
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    GCCollector,
+    Histogram,
+    PlatformCollector,
+    ProcessCollector,
+    disable_created_metrics,
+)
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
+from prometheus_client.metrics_core import Metric
+from prometheus_client.registry import Collector
+
+from schemas.catalogue import catalogue
+from schemas.events import ALL_MAPPINGS
+from sink.states import State, Verdict
+from sink.store.statistics import Statistics
+from sink.store.write_batch import Written
+
+OTHER = "other"
+_HOUR_S = 3600
+_DAY_S = 24 * _HOUR_S
+_LIFETIME_BUCKETS_S = (60, 600, _HOUR_S, 6 * _HOUR_S, _DAY_S, 3 * _DAY_S, 7 * _DAY_S)
+_REPLAY_RESULTS = {
+    Verdict.RESOLVED: "resolved",
+    Verdict.SUPERSEDED: "resolved",
+    Verdict.FAILED_AGAIN: "failed_again",
+    Verdict.UNCONFIRMED: "unconfirmed",
+}
+_EVENTS = {
+    "failed": ("new", "repeat", "stale", "quarantined"),
+    "resolved": ("new", "repeat", "stale", "quarantined"),
+    "progress": ("new", "stale", "quarantined"),
+    "unknown": ("stale", "quarantined"),
+}
+_PURGED = ("entries", "messages", "unused_messages", "quarantine", "audit", "replays", "progress")
+
+
+@dataclass(slots=True)
+class _StoreNumbers(Collector):
+    """Gauges out of the store, refreshed by a timer; a series that was shown once stays, at 0."""
+
+    mappings: frozenset[str]
+    categories: frozenset[str]
+    statistics: Statistics | None = None
+    shown: set[tuple[str, str, State]] = field(default_factory=set)
+
+    def describe(self) -> Iterable[Metric]:
+        return []
+
+    def collect(self) -> Iterator[Metric]:
+        now = self.statistics
+        if now is None:
+            return
+        yield self._entries(now)
+        oldest: dict[str, float] = {}
+        for mapping, us in now.oldest_us.items():
+            label = self.mapping(mapping)
+            oldest[label] = min(us / 1e6, oldest.get(label, us / 1e6))
+        seen: dict[str, float] = {}
+        for mapping, us in now.worker_seen_us.items():
+            label = self.mapping(mapping)
+            seen[label] = max(us / 1e6, seen.get(label, 0))
+        yield self._by_mapping(
+            "instep_oldest_open_entry_timestamp_seconds",
+            "When the oldest entry that is not closed failed first; 0: there is none.",
+            oldest,
+        )
+        yield self._by_mapping(
+            "instep_worker_last_seen_timestamp_seconds",
+            "When a worker of the mapping last said that it lives; 0: never.",
+            seen,
+        )
+        yield GaugeMetricFamily(
+            "instep_replays_in_flight", "Replays sent and not answered yet.", value=now.replays_in_flight
+        )
+        yield GaugeMetricFamily("instep_store_bytes", "Size of the sink's tables.", value=now.store_bytes)
+        actions = CounterMetricFamily(
+            "instep_actions", "What was done by hand.", labels=["action", "via", "result"]
+        )
+        for labels, number in now.actions.items():
+            actions.add_metric(labels, number)
+        yield actions
+
+    def mapping(self, name: str) -> str:
+        return name if name in self.mappings else OTHER
+
+    def _entries(self, now: Statistics) -> Metric:
+        counts: dict[tuple[str, str, State], int] = {}
+        for (mapping, category, state), number in now.entries.items():
+            key = (self.mapping(mapping), category if category in self.categories else OTHER, state)
+            counts[key] = counts.get(key, 0) + number
+        self.shown |= counts.keys()
+        family = GaugeMetricFamily(
+            "instep_entries", "Entries by where they stand.", labels=["mapping", "category", "state"]
+        )
+        for key in sorted(self.shown):
+            family.add_metric(key, counts.get(key, 0))
+        return family
+
+    def _by_mapping(self, name: str, text: str, values: dict[str, float]) -> Metric:
+        family = GaugeMetricFamily(name, text, labels=["mapping"])
+        for mapping in sorted(self.mappings | values.keys()):
+            family.add_metric([mapping], values.get(mapping, 0))
+        return family
+
+
+class SinkMetrics:
+    """All metrics of one sink process, in a registry of their own."""
+
+    def __init__(self, mappings: Iterable[str]) -> None:
+        disable_created_metrics()
+        self.registry = CollectorRegistry()
+        for collector in (ProcessCollector, PlatformCollector, GCCollector):
+            collector(registry=self.registry)
+        known = frozenset(mappings) | {ALL_MAPPINGS}
+        categories = frozenset(code.category for code in catalogue().values())
+        self._numbers = _StoreNumbers(known, categories)
+        self._numbers.shown |= {(m, c, State.OPEN) for m in known for c in categories}
+        self.registry.register(self._numbers)
+        self._events = Counter(
+            "instep_sink_events",
+            "Events read from the error topic.",
+            ["type", "result"],
+            registry=self.registry,
+        )
+        self._replays = Counter(
+            "instep_replays", "Replays by how they ended.", ["result"], registry=self.registry
+        )
+        self._lifetimes = Histogram(
+            "instep_time_to_resolve_seconds",
+            "From the first failure of an entry to its end.",
+            ["mapping", "how"],
+            buckets=_LIFETIME_BUCKETS_S,
+            registry=self.registry,
+        )
+        self._purged = Counter(
+            "instep_purged", "Rows that the retention removed.", ["what"], registry=self.registry
+        )
+        self._lag = Gauge(
+            "instep_sink_lag_records", "Messages of the error topic yet to be read.", registry=self.registry
+        )
+        self._last_ingest = Gauge(
+            "instep_sink_last_ingest_timestamp_seconds",
+            "When a batch was last written to the store.",
+            registry=self.registry,
+        )
+        Gauge(
+            "instep_build_info", "The version that runs.", ["version"], registry=self.registry
+        ).labels(version("instep")).set(1)
+        self._refused = 0
+        self._show_known_series()
+
+    def ingested(self, written: Written, at_s: float) -> None:
+        """Count a batch that is in the store."""
+        for (kind, result), number in written.counts.items():
+            self._events.labels(kind, result).inc(number)
+        for lifetime in written.lifetimes:
+            self._lifetimes.labels(self._numbers.mapping(lifetime.mapping), lifetime.how).observe(
+                lifetime.seconds
+            )
+        for verdict in written.verdicts:
+            if verdict in _REPLAY_RESULTS:
+                self._replays.labels(_REPLAY_RESULTS[verdict]).inc()
+        self._last_ingest.set(at_s)
+
+    def lag(self, messages: int) -> None:
+        """Show how many messages are yet to be read."""
+        self._lag.set(messages)
+
+    def unconfirmed(self, number: int) -> None:
+        """Count replays that got no answer in time."""
+        self._replays.labels("unconfirmed").inc(number)
+
+    def purged(self, what: str, number: int) -> None:
+        """Count rows that the retention removed."""
+        self._purged.labels(what).inc(number)
+
+    def refreshed(self, statistics: Statistics) -> None:
+        """Show the numbers of the store as they are now."""
+        self._numbers.statistics = statistics
+        # refusals are met by the command line's processes, and known here from the audit log
+        self._replays.labels("refused").inc(max(0, statistics.replays_refused - self._refused))
+        self._refused = statistics.replays_refused
+
+    def _show_known_series(self) -> None:
+        for kind, results in _EVENTS.items():
+            for result in results:
+                self._events.labels(kind, result)
+        for result in (*_REPLAY_RESULTS.values(), "refused"):
+            self._replays.labels(result)
+        for what in _PURGED:
+            self._purged.labels(what)
+
+

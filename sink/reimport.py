@@ -1,0 +1,54 @@
+"""Quarantined messages once more, for when this program can read what an older one could not."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from schemas.codec import Codec
+from sink.batch import Batch
+from sink.store.progress import write_progress
+from sink.store.quarantine import Quarantined, read_quarantine, remove
+from sink.store.store import Store
+from sink.store.write_batch import write_entries
+
+_PAGE = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Reimported:
+    """`imported` messages are out of quarantine and in their entries, `kept` ones still cannot be read."""
+
+    imported: int
+    kept: int
+
+
+def reimport(store: Store, codec: Codec, now_us: int, *, newer_only: bool = False) -> Reimported:
+    """Read the messages in quarantine again, in the order of their topics; raises what StoreAway lists."""
+    imported = kept = 0
+    last: Quarantined | None = None
+    while True:
+        with store.writing() as connection:
+            page = read_quarantine(connection, after=last, limit=_PAGE, newer_only=newer_only)
+            if not page:
+                return Reimported(imported, kept)
+            batch, readable = _read(codec, page)
+            write_entries(connection, batch, batch.entries(), now_us)
+            write_progress(connection, batch.latest_progress())
+            remove(connection, [message.id for message in readable])
+        imported += len(readable)
+        kept += len(page) - len(readable)
+        last = page[-1]
+
+
+def _read(codec: Codec, page: Sequence[Quarantined]) -> tuple[Batch, list[Quarantined]]:
+    trial = Batch(codec)
+    trial.add(("", 0), page, None, -1)
+    for heard in (each for events in trial.heard.values() for each in events):
+        trial.decode(heard)
+    trial.latest_progress()
+    # what follows an unreadable message of its record waits with it
+    unread = {unread.message.key for unread in trial.unread}
+    readable = [message for message in page if message.key is not None and message.key not in unread]
+    batch = Batch(codec)
+    if readable:
+        batch.add(("", 0), readable, None, -1)
+    return batch, readable

@@ -1,0 +1,238 @@
+"""Reading entries: filters, pages by key, one entry with all that is known of it."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+from sqlalchemy import Connection, Row, Select, and_, func, literal, select, tuple_
+
+from schemas.events import OriginalRecord, Position, RecordReference
+from sink.fold import Attempt
+from sink.states import State
+from sink.store import bulk
+from sink.store.rows import name, read_attempts, read_headers
+from sink.store.tables import entry, payload, replay
+
+PAGE = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Filter:
+    """Which entries are meant; an empty part leaves all. Times are microseconds since 1970.
+
+    `failed_*` look at the last failure, `over_before_us` at when the entry was closed (for a relevant one: last failed).
+    """
+
+    ids: tuple[str, ...] = ()
+    states: tuple[State, ...] = ()
+    mappings: tuple[str, ...] = ()
+    categories: tuple[str, ...] = ()
+    codes: tuple[str, ...] = ()
+    records: tuple[str, ...] = ()
+    failed_after_us: int | None = None
+    failed_before_us: int | None = None
+    over_before_us: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One record of one mapping that failed, and how it stands now."""
+
+    id: str
+    key: str
+    mapping: str
+    direction: str
+    record_id: str
+    state: State
+    row_version: int
+    count: int
+    category: str
+    code: str
+    scope: str
+    message: str
+    parameters: Mapping[str, str]
+    failure_id: str
+    attempt: int
+    attempts: tuple[Attempt, ...]
+    first_failed_us: int
+    last_failed_us: int
+    retry_at_us: int | None
+    waits_for: RecordReference | None
+    source: RecordReference
+    position: Position | None
+    target: RecordReference
+    exception_type: str | None
+    top_frame: str | None
+    trace: str | None
+    worker: str
+    worker_version: str
+    payload_id: str | None
+    resolved_by: str | None
+    outcome: str | None
+    closed_us: int | None
+    closed_by: str | None
+    reason: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Replay:
+    """One replay of an entry, as it was asked for and how it ended."""
+
+    id: str
+    decision: str
+    scheduled: bool
+    actor: str
+    requested_us: int
+    sent_us: int | None
+    verdict: str | None
+    verdict_us: int | None
+    code: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Tally:
+    """How many entries of one state and category there are, and when the newest failed."""
+
+    state: State
+    category: str
+    entries: int
+    last_failed_us: int
+
+
+PageKey = tuple[int, str]
+
+
+def read_page(
+    connection: Connection, wanted: Filter, *, after: PageKey | None = None, limit: int = PAGE
+) -> list[Entry]:
+    """Return entries, the last failed first; `after` is `page_key` of the last entry of the page before."""
+    query = matching(connection, select(entry), wanted)
+    if after is not None:
+        query = query.where(
+            tuple_(entry.c.last_failed_us, entry.c.id) < tuple_(literal(after[0]), literal(after[1]))
+        )
+    query = query.order_by(entry.c.last_failed_us.desc(), entry.c.id.desc()).limit(limit)
+    return [read_entry(row) for row in connection.execute(query)]
+
+
+def page_key(last: Entry) -> PageKey:
+    """Return where the page after this entry begins."""
+    return last.last_failed_us, last.id
+
+
+def read_all(connection: Connection, wanted: Filter, *, limit: int | None = None) -> Iterator[Entry]:
+    """Yield entries, the last failed first, a page at a time."""
+    after: PageKey | None = None
+    left = limit
+    while left is None or left > 0:
+        page = read_page(connection, wanted, after=after, limit=PAGE if left is None else min(PAGE, left))
+        yield from page
+        if len(page) < PAGE:
+            return
+        after = page_key(page[-1])
+        left = None if left is None else left - len(page)
+
+
+def read_ids(connection: Connection, wanted: Filter) -> list[str]:
+    """Return the ids of entries, the first failed first: the frozen list that an action works on."""
+    query = matching(connection, select(entry.c.id), wanted)
+    return list(connection.scalars(query.order_by(entry.c.last_failed_us, entry.c.id)))
+
+
+def find_ids(connection: Connection, start: str, limit: int = 2) -> list[str]:
+    """Return ids that begin with `start`, so that a person need not type all of it."""
+    last = start + "\U0010ffff"
+    within = and_(entry.c.id >= start, entry.c.id < last)
+    return list(connection.scalars(select(entry.c.id).where(within).order_by(entry.c.id).limit(limit)))
+
+
+def count_entries(connection: Connection, wanted: Filter) -> list[Tally]:
+    """Return how many entries match, by state and category, with the newest date."""
+    columns = (entry.c.state, entry.c.category, func.count(), func.max(entry.c.last_failed_us))
+    query = matching(connection, select(*columns), wanted).group_by(entry.c.state, entry.c.category)
+    return [Tally(State(state), category, number, newest) for state, category, number, newest in connection.execute(query.order_by(entry.c.state, entry.c.category))]
+
+
+def read_replays(connection: Connection, entry_id: str, limit: int = 10) -> list[Replay]:
+    """Return the last replays of an entry, the newest first."""
+    columns = [replay.c[name_] for name_ in Replay.__dataclass_fields__]
+    query = select(*columns).where(replay.c.entry_id == entry_id)
+    rows = connection.execute(query.order_by(replay.c.requested_us.desc(), replay.c.id).limit(limit))
+    return [Replay(*row) for row in rows]
+
+
+def read_original(connection: Connection, payload_id: str | None) -> OriginalRecord | None:
+    """Return the message of an entry, None where it was not sent along or is not kept any more."""
+    if payload_id is None:
+        return None
+    row = connection.execute(select(payload).where(payload.c.id == payload_id)).one_or_none()
+    return None if row is None else OriginalRecord(row.key, row.value, read_headers(row.headers))
+
+
+def matching(connection: Connection, query: Select[Any], wanted: Filter) -> Select[Any]:
+    """Return the query restricted to the entries that are meant."""
+    table = entry.c
+    lists: Sequence[tuple[Any, Sequence[str]]] = (
+        (table.id, wanted.ids),
+        (table.state, wanted.states),
+        (table.mapping, wanted.mappings),
+        (table.category, wanted.categories),
+        (table.code, wanted.codes),
+        (table.record_id, [name(each) for each in wanted.records]),
+    )
+    for column, values in lists:
+        if values:
+            query = query.where(bulk.among(connection, column, [str(value) for value in values]))
+    if wanted.failed_after_us is not None:
+        query = query.where(table.last_failed_us >= wanted.failed_after_us)
+    if wanted.failed_before_us is not None:
+        query = query.where(table.last_failed_us < wanted.failed_before_us)
+    if wanted.over_before_us is not None:
+        over = func.coalesce(table.ages_from_us, table.last_failed_us)
+        query = query.where(over < wanted.over_before_us)
+    return query
+
+
+def read_entry(row: Row[Any]) -> Entry:
+    """Return a row of the entry table as an entry."""
+    position = None
+    if row.source_topic is not None:
+        position = Position(row.source_topic, row.source_partition, row.source_offset, row.source_timestamp_ms)
+    waits_for = None if row.waits_for is None else RecordReference(**orjson.loads(row.waits_for))
+    return Entry(
+        id=row.id,
+        key=row.key,
+        mapping=row.mapping,
+        direction=row.direction,
+        record_id=row.record_id,
+        state=State(row.state),
+        row_version=row.row_version,
+        count=row._mapping["count"],  # noqa: SLF001  public, in spite of its name; the `count` of a row is a tuple's method
+        category=row.category,
+        code=row.code,
+        scope=row.scope,
+        message=row.message,
+        parameters=orjson.loads(row.parameters),
+        failure_id=row.failure_id,
+        attempt=row.attempt,
+        attempts=read_attempts(row.attempts),
+        first_failed_us=row.first_failed_us,
+        last_failed_us=row.last_failed_us,
+        retry_at_us=row.retry_at_us,
+        waits_for=waits_for,
+        source=RecordReference(row.source_app, row.source_entity, row.record_id, row.source_link),
+        position=position,
+        target=RecordReference(row.target_app, row.target_entity, row.target_record_id, row.target_link),
+        exception_type=row.exception_type,
+        top_frame=row.top_frame,
+        trace=row.trace,
+        worker=row.worker,
+        worker_version=row.worker_version,
+        payload_id=row.payload_id,
+        resolved_by=row.resolved_by,
+        outcome=row.outcome,
+        closed_us=row.closed_us,
+        closed_by=row.closed_by,
+        reason=row.reason,
+    )

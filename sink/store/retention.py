@@ -1,0 +1,89 @@
+"""Removing what is over, a small batch in each call. Open, waiting, unconfirmed and replaying entries never match."""
+
+from collections.abc import Sequence
+
+from sqlalchemy import Column, ColumnElement, Connection, Table, and_, delete, exists, select, update
+
+from sink.states import CLOSED
+from sink.store import bulk
+from sink.store.tables import audit, entry, payload, quarantine, replay, worker_progress
+from sink.store.write_batch import TOUCH_EVERY_US
+
+_CLOSED = entry.c.state.in_(sorted(CLOSED))
+
+
+def purge_closed(connection: Connection, before_us: int, now_us: int, limit: int) -> int:
+    """Delete entries that were closed before a time, with their replays and messages; returns how many."""
+    aged = (
+        select(entry.c.id)
+        .where(_CLOSED, entry.c.ages_from_us < before_us)
+        .order_by(entry.c.ages_from_us)
+        .limit(limit)
+        .with_for_update(skip_locked=True)
+    )
+    return delete_entries(connection, list(connection.scalars(aged)), now_us)
+
+
+def delete_entries(connection: Connection, ids: Sequence[str], now_us: int) -> int:
+    """Delete entries that the transaction has locked, with their replays and messages; returns how many."""
+    if not ids:
+        return 0
+    among = bulk.among(connection, entry.c.id, ids)
+    messages = list(connection.scalars(select(entry.c.payload_id).where(among, entry.c.payload_id.is_not(None))))
+    connection.execute(delete(replay).where(bulk.among(connection, replay.c.entry_id, ids)))
+    deleted = connection.execute(delete(entry).where(among)).rowcount
+    _purge_payloads(connection, messages, now_us)
+    return deleted
+
+
+def strip_payloads(connection: Connection, before_us: int, now_us: int, limit: int) -> int:
+    """Take the messages off entries that were closed before a time; returns how many entries."""
+    aged = (
+        select(entry.c.id, entry.c.payload_id)
+        .where(_CLOSED, entry.c.ages_from_us < before_us, entry.c.payload_id.is_not(None))
+        .order_by(entry.c.ages_from_us)
+        .limit(limit)
+        .with_for_update(skip_locked=True)
+    )
+    rows = connection.execute(aged).all()
+    if rows:
+        among = bulk.among(connection, entry.c.id, [row.id for row in rows])
+        connection.execute(
+            update(entry).where(among).values(payload_id=None, row_version=entry.c.row_version + 1)
+        )
+        _purge_payloads(connection, [row.payload_id for row in rows], now_us)
+    return len(rows)
+
+
+def sweep_payloads(connection: Connection, now_us: int, limit: int) -> int:
+    """Delete messages that no entry has any more; returns how many."""
+    unused = select(payload.c.id).where(_unused(now_us)).limit(limit)
+    return connection.execute(delete(payload).where(payload.c.id.in_(unused), _unused(now_us))).rowcount
+
+
+def purge_older(connection: Connection, what: str, before_us: int, limit: int) -> int:
+    """Delete old rows of `quarantine`, `audit`, `replays` (settled) or `progress`; returns how many."""
+    table, age = _AGES[what]
+    first = next(iter(table.primary_key.columns))
+    old = select(first).where(age < before_us).limit(limit)
+    return connection.execute(delete(table).where(first.in_(old), age < before_us)).rowcount
+
+
+_AGES: dict[str, tuple[Table, Column[int]]] = {
+    "quarantine": (quarantine, quarantine.c.quarantined_us),
+    "audit": (audit, audit.c.at_us),
+    "replays": (replay, replay.c.verdict_us),
+    "progress": (worker_progress, worker_progress.c.at_us),
+}
+
+
+def _purge_payloads(connection: Connection, ids: Sequence[str], now_us: int) -> None:
+    if ids:
+        connection.execute(delete(payload).where(bulk.among(connection, payload.c.id, ids), _unused(now_us)))
+
+
+def _unused(now_us: int) -> ColumnElement[bool]:
+    # One that was touched lately may be on its way into an entry of a transaction that we do not see yet. An ingest
+    # touches what it uses at least every TOUCH_EVERY_US, which makes a concurrent delete look again.
+    young = payload.c.touched_us >= now_us - 2 * TOUCH_EVERY_US
+    return and_(~young, ~exists().where(entry.c.payload_id == payload.c.id))

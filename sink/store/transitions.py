@@ -1,0 +1,166 @@
+"""What persons and the schedule do to entries: conditional updates on state and row version.
+
+Each function answers for each entry: moved, or refused and why. Nothing is read first and written later without a guard.
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Connection, Row, select, update
+
+from schemas.catalogue import Scope
+from schemas.events import Decision
+from sink.states import ALLOWED, Action, Refusal, ResolvedBy, State, refusal
+from sink.store import bulk
+from sink.store.progress import paused_mappings
+from sink.store.tables import entry, replay
+
+CHUNK = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Moved:
+    """The entry took the step; `replay_id` of the request that the sink sends for it, if any."""
+
+    entry_id: str
+    replay_id: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """The entry stays as it is; `state` is None when there is no such entry."""
+
+    entry_id: str
+    state: State | None
+    reason: Refusal
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """Who asks, when, and how new replays are named; `scheduled` when it is the schedule."""
+
+    actor: str
+    now_us: int
+    new_id: Callable[[], str]
+    scheduled: bool = False
+    reason: str | None = None
+
+
+Step = Moved | Refused
+
+
+def request_replays(connection: Connection, ids: Sequence[str], request: Request) -> list[Step]:
+    """Put entries into `replaying`, each with a request that the running sink sends; at most CHUNK at a time."""
+    paused = paused_mappings(connection, request.now_us)
+
+    def refuse(row: Row[Any]) -> Refusal | None:
+        reason = refusal(Action.REPLAY, State(row.state))
+        if reason is None and row.scope == Scope.APP:
+            return Refusal.APP_FAILURE
+        if reason is None and row.source_topic is None:
+            return Refusal.NO_POSITION
+        if reason is None and row.mapping in paused:
+            return Refusal.PAUSED
+        return reason
+
+    def values(row: Row[Any], replay_id: str) -> dict[str, Any]:
+        return {"state": State.REPLAYING, "replay_id": replay_id}
+
+    return _move(connection, ids, Action.REPLAY, request, refuse, values)
+
+
+def close_by_hand(connection: Connection, ids: Sequence[str], action: Action, request: Request) -> list[Step]:
+    """Resolve or discard entries, each with a request that makes the worker forget its failure; at most CHUNK at a time."""
+    resolved = action is Action.RESOLVE
+    closing = {
+        "state": State.RESOLVED if resolved else State.DISCARDED,
+        "resolved_by": ResolvedBy.HAND if resolved else None,
+        "closed_us": request.now_us,
+        "ages_from_us": request.now_us,
+        "closed_by": request.actor,
+        "reason": request.reason,
+        "replay_id": None,
+    }
+    return _move(
+        connection, ids, action, request, lambda row: refusal(action, State(row.state)), lambda *_: closing
+    )
+
+
+def chunks(ids: Sequence[str]) -> Iterable[Sequence[str]]:
+    """Return the ids in portions for one transaction each."""
+    return (ids[start : start + CHUNK] for start in range(0, len(ids), CHUNK))
+
+
+def _move(
+    connection: Connection,
+    ids: Sequence[str],
+    action: Action,
+    request: Request,
+    refuse: Callable[[Row[Any]], Refusal | None],
+    values: Callable[[Row[Any], str], dict[str, Any]],
+) -> list[Step]:
+    found = {row.id: row for row in _read(connection, ids)}
+    steps: list[Step] = []
+    requests = []
+    for entry_id in dict.fromkeys(ids):
+        row = found.get(entry_id)
+        reason = Refusal.NOT_FOUND if row is None else refuse(row)
+        replay_id = request.new_id()
+        if row is not None and reason is None and not _update(connection, row, action, values(row, replay_id)):
+            reason = Refusal.CHANGED
+        if row is None or reason is not None:
+            state = None if row is None else State(row.state)
+            steps.append(Refused(entry_id, state, reason or Refusal.CHANGED))
+            continue
+        decision = Decision.RETRY if action is Action.REPLAY else Decision.DROP
+        # an app failure has no change that the worker could forget
+        sends = row.source_topic is not None and row.scope != Scope.APP
+        if sends:
+            requests.append(_replay_row(row, replay_id, decision, request))
+        steps.append(Moved(entry_id, replay_id if sends else None))
+    bulk.insert_rows(connection, replay, requests)
+    return steps
+
+
+def _read(connection: Connection, ids: Sequence[str]) -> Sequence[Row[Any]]:
+    columns = (
+        entry.c.id,
+        entry.c.state,
+        entry.c.row_version,
+        entry.c.scope,
+        entry.c.mapping,
+        entry.c.source_topic,
+        entry.c.failure_id,
+    )
+    query = select(*columns).where(bulk.among(connection, entry.c.id, ids)).order_by(entry.c.id)
+    return connection.execute(query.with_for_update()).all()
+
+
+def _update(connection: Connection, row: Row[Any], action: Action, values: dict[str, Any]) -> bool:
+    same = (
+        entry.c.id == row.id,
+        entry.c.row_version == row.row_version,
+        entry.c.state.in_(sorted(ALLOWED[action])),
+    )
+    changed = connection.execute(
+        update(entry).where(*same).values(**values, row_version=entry.c.row_version + 1)
+    )
+    return changed.rowcount == 1
+
+
+def _replay_row(row: Row[Any], replay_id: str, decision: Decision, request: Request) -> tuple[Any, ...]:
+    return (
+        replay_id,
+        row.id,
+        row.failure_id,
+        str(decision),
+        request.scheduled,
+        request.actor,
+        request.now_us,
+        None,
+        None,
+        None,
+        None,
+        None,
+    )
