@@ -96,10 +96,19 @@ def _as_text(value: Any, column: Column) -> str:
             return format(value, "f") if value.is_finite() else str(value)
         case dt.date() | dt.time():
             return value.isoformat()
+        case dt.timedelta():
+            return duration_text(value)
         case dict() | list():
             return json_text(value, column)
         case _:
             raise _wrong(column)
+
+
+def duration_text(value: dt.timedelta) -> str:
+    """Return a duration as ISO 8601 has it, such as `P3DT4.5S`; a negative one with a minus in front."""
+    sign, value = ("-", -value) if value < dt.timedelta(0) else ("", value)
+    seconds = f"{value.seconds}.{value.microseconds:06}".rstrip("0").rstrip(".")
+    return f"{sign}P{value.days}DT{seconds}S"
 
 
 def json_text(value: Any, column: Column) -> str:

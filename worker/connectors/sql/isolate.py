@@ -31,7 +31,7 @@ class Isolation:
     bulk: Bulk
     plan: Plan
     patient: bool
-    counts: Counts = Counts()
+    counts: Counts = field(default_factory=Counts)
     row_faults: dict[int, Fault] = field(default_factory=dict)
     delete_faults: dict[int, Fault] = field(default_factory=dict)
     splits: int = 0
@@ -41,17 +41,17 @@ class Isolation:
         """Write the rows and deletes; the driver's error passes where the whole bulk cannot go on."""
         drops = self._staged(drops, self.bulk.stage_drops, self.delete_faults)
         drops = self._unlocked(drops, self.plan.drops, self.delete_faults)
-        held = self._referenced()
+        held = self._referenced(asked=bool(len(drops)))
         free = drops.without(frozenset(held))
         self._in_parts(free, self._delete, self.delete_faults)
         batch = self._staged(batch, self.bulk.stage, self.row_faults)
         batch = self._unlocked(batch, self.plan.stage, self.row_faults)
-        for fault, numbers in self._impossible():
+        for fault, numbers in self._impossible() if len(batch) else ():
             self._refuse(self.plan.stage, numbers, fault, self.row_faults)
         batch = batch.without(frozenset(self.row_faults))
         self._in_parts(batch, self._merge, self.row_faults)
         if held:
-            still = self._referenced()
+            still = self._referenced(asked=True)
             self._refuse_drops(held, still)
             freed = drops.only([number for number in held if number not in still])
             self._in_parts(freed, self._delete, self.delete_faults)
@@ -166,9 +166,9 @@ class Isolation:
                 raise
         return found
 
-    def _referenced(self) -> dict[int, ForeignKey]:
+    def _referenced(self, asked: bool) -> dict[int, ForeignKey]:
         found: dict[int, ForeignKey] = {}
-        for foreign in self.plan.table.referenced_by:
+        for foreign in self.plan.table.referenced_by if asked else ():
             if foreign.restricts:
                 for number in self._query(sql.referenced(self.bulk.flavour, self.plan, foreign)):
                     found[number] = foreign
@@ -186,9 +186,8 @@ class Isolation:
             if set(foreign.columns) <= set(plan.columns):
                 yield reference_missing(foreign), self._query(sql.orphans(flavour, plan, foreign))
         for index in plan.other_unique:
-            if set(index.columns) <= set(plan.columns):
-                yield duplicate_key(index), self._query(sql.twins(flavour, plan, index))
-                yield duplicate_key(index), self._query(sql.taken(flavour, plan, index))
+            yield duplicate_key(index), self._query(sql.twins(flavour, plan, index))
+            yield duplicate_key(index), self._query(sql.taken(flavour, plan, index))
 
     def _refuse(self, stage: str, numbers: Sequence[int], fault: Fault, faults: dict[int, Fault]) -> None:
         fresh = [number for number in numbers if number not in faults]

@@ -5,12 +5,15 @@ from dataclasses import dataclass, fields
 from typing import Any
 
 import psycopg
+from pymysql.connections import Connection as MariadbConnection
 from sqlalchemy import URL, create_engine, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
 from sqlalchemy.pool import NullPool
 
 from worker.connectors.sql.bulk import Bulk
 from worker.connectors.sql.errors import Diagnosis
+from worker.connectors.sql.mariadb.bulk import MariadbBulk
+from worker.connectors.sql.mariadb.errors import diagnose as diagnose_mariadb
 from worker.connectors.sql.postgres.bulk import PostgresBulk
 from worker.connectors.sql.postgres.errors import diagnose as diagnose_postgres
 from worker.fault import Fault
@@ -135,6 +138,34 @@ def _set_up_postgres(connection: psycopg.Connection[Any], settings: Settings) ->
     connection.commit()
 
 
+def _mariadb_arguments(_url: URL, settings: Settings) -> dict[str, object]:
+    return {
+        "charset": "utf8mb4",
+        "connect_timeout": max(1, round(settings.connect_timeout_s)),
+        # Longer than the server's own limit: it is there for a server that went away without a word.
+        "read_timeout": round(settings.statement_timeout_s) + 15,
+        "write_timeout": round(settings.statement_timeout_s) + 15,
+        "program_name": "instep",
+    }
+
+
+def _set_up_mariadb(connection: "MariadbConnection[Any]", settings: Settings) -> None:
+    wait_s = max(1, round(settings.lock_timeout_s))
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SET SESSION sql_mode = 'TRADITIONAL,NO_AUTO_VALUE_ON_ZERO', time_zone = '+00:00', "
+            "innodb_lock_wait_timeout = %s, lock_wait_timeout = %s, foreign_key_checks = 1, unique_checks = 1, "
+            "sql_safe_updates = 0",
+            (wait_s, wait_s),
+        )
+        cursor.execute("SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED")
+        if "MariaDB" in str(connection.get_server_info()):
+            cursor.execute("SET SESSION max_statement_time = %s", (settings.statement_timeout_s,))
+    connection.commit()
+
+
 _DIALECTS = {
+    "mysql": Dialect("pymysql", MariadbBulk, diagnose_mariadb, _mariadb_arguments, _set_up_mariadb),
+    "mariadb": Dialect("pymysql", MariadbBulk, diagnose_mariadb, _mariadb_arguments, _set_up_mariadb),
     "postgresql": Dialect("psycopg", PostgresBulk, diagnose_postgres, _postgres_arguments, _set_up_postgres),
 }

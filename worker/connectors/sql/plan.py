@@ -80,18 +80,35 @@ class Plan:
         )
 
     @property
+    def key_is_exact(self) -> bool:
+        """Whether keys that compare equal are equal: not so for text in a collation that ignores case."""
+        return not set(self.key) & set(self.table.inexact)
+
+    @property
     def other_unique(self) -> tuple[UniqueIndex, ...]:
-        """The unique indexes that a written row can offend, the key's own left out."""
+        """The unique indexes that a written row can offend; the key's own only if it takes different keys for equal."""
         return tuple(
             index
             for index in self.table.unique
-            if set(index.columns) != set(self.key) and set(index.columns) & set(self.columns)
+            if index.columns
+            and set(index.columns) <= set(self.columns)
+            and not (self.key_is_exact and set(index.columns) == set(self.key))
         )
 
     @property
     def refers_to_itself(self) -> bool:
         """Whether rows of this table have their parents in the same table."""
         return any(foreign.parent == self.table.name for foreign in self.table.foreign_keys)
+
+    @property
+    def own_parents(self) -> tuple[ForeignKey, ...]:
+        """The foreign keys by which rows of this table have their parents in the same table."""
+        return tuple(
+            foreign
+            for foreign in self.table.foreign_keys
+            if foreign.parent == self.table.name
+            and {*foreign.columns, *foreign.parent_columns} <= set(self.columns)
+        )
 
 
 def names(flavour: Flavour, columns: tuple[str, ...], of: str = "") -> str:
@@ -103,6 +120,17 @@ def names(flavour: Flavour, columns: tuple[str, ...], of: str = "") -> str:
 def joined(flavour: Flavour, columns: tuple[str, ...], left: str, right: str) -> str:
     """Return the condition that two tables are equal in all these columns."""
     return " AND ".join(f"{left}.{flavour.quoted(name)} = {right}.{flavour.quoted(name)}" for name in columns)
+
+
+def same_key(flavour: Flavour, plan: Plan, left: str, right: str) -> str:
+    """Return the condition that two tables have the same key, to the letter."""
+    exactly = [
+        f" AND {flavour.exact(f'{left}.{flavour.quoted(name)}', cast)} = "
+        f"{flavour.exact(f'{right}.{flavour.quoted(name)}', cast)}"
+        for name in plan.key
+        if (cast := plan.table.inexact.get(name))
+    ]
+    return joined(flavour, plan.key, left, right) + "".join(exactly)
 
 
 def differs(flavour: Flavour, plan: Plan, new: str) -> str:
@@ -122,7 +150,7 @@ def between(of: str) -> str:
 
 def update(flavour: Flavour, plan: Plan) -> str:
     """Update the rows that are there and differ."""
-    join = joined(flavour, plan.key, "t", "s")
+    join = same_key(flavour, plan, "t", "s")
     where = f"{between('s')} AND {differs(flavour, plan, 's')}"
     if flavour.joins_in_update:
         sets = ", ".join(f"t.{flavour.quoted(name)} = s.{flavour.quoted(name)}" for name in plan.updated)
@@ -136,13 +164,39 @@ def insert(flavour: Flavour, plan: Plan, overriding: str = "") -> str:
     return (
         f"INSERT INTO {plan.table.name} ({names(flavour, plan.columns)}) {overriding}"
         f"SELECT {names(flavour, plan.columns, 's')} FROM {plan.stage} s WHERE {between('s')} AND NOT EXISTS "
-        f"(SELECT 1 FROM {plan.table.name} t WHERE {joined(flavour, plan.key, 't', 's')}) ORDER BY s._n"
+        f"(SELECT 1 FROM {plan.table.name} t WHERE {same_key(flavour, plan, 't', 's')}) ORDER BY s._n"
     )
+
+
+def absent(flavour: Flavour, plan: Plan) -> str:
+    """Select the staged rows that are not in the target."""
+    there = f"SELECT 1 FROM {plan.table.name} t WHERE {same_key(flavour, plan, 't', 's')}"
+    return f"SELECT s._n FROM {plan.stage} s WHERE {between('s')} AND NOT EXISTS ({there})"
+
+
+def insert_level(flavour: Flavour, plan: Plan) -> str:
+    """Insert the rows that are not there and whose parents in the same table are: once for each level of a tree."""
+    ready = "".join(
+        f" AND ({missing} OR {itself} OR EXISTS (SELECT 1 FROM {plan.table.name} p WHERE {match}))"
+        for missing, itself, match in (_parents(flavour, foreign) for foreign in plan.own_parents)
+    )
+    rows, order = insert(flavour, plan).rsplit(" ORDER BY ", 1)
+    return f"{rows}{ready} ORDER BY {order}"
+
+
+def _parents(flavour: Flavour, foreign: ForeignKey) -> tuple[str, str, str]:
+    pairs = list(zip(foreign.columns, foreign.parent_columns, strict=True))
+    missing = " OR ".join(f"s.{flavour.quoted(child)} IS NULL" for child, _ in pairs)
+    itself = " AND ".join(
+        f"s.{flavour.quoted(child)} = s.{flavour.quoted(parent)}" for child, parent in pairs
+    )
+    match = " AND ".join(f"p.{flavour.quoted(parent)} = s.{flavour.quoted(child)}" for child, parent in pairs)
+    return missing, f"({itself})", match
 
 
 def delete(flavour: Flavour, plan: Plan) -> str:
     """Delete the rows whose keys are among the drops."""
-    join = joined(flavour, plan.key, "t", "d")
+    join = same_key(flavour, plan, "t", "d")
     if flavour.joins_in_update:
         return f"DELETE t FROM {plan.table.name} t JOIN {plan.drops} d ON {join} WHERE {between('d')}"
     inner = f"SELECT 1 FROM {plan.drops} d WHERE {join} AND {between('d')}"
@@ -167,8 +221,8 @@ def taken(flavour: Flavour, plan: Plan, index: UniqueIndex) -> str:
     """Select the staged rows whose unique value another row of the target has, which is not in the stage."""
     return (
         f"SELECT s._n FROM {plan.stage} s JOIN {plan.table.name} t ON {joined(flavour, index.columns, 't', 's')} "
-        f"WHERE NOT ({joined(flavour, plan.key, 't', 's')}) AND NOT EXISTS "
-        f"(SELECT 1 FROM {plan.stage} h WHERE {joined(flavour, plan.key, 'h', 't')})"
+        f"WHERE NOT ({same_key(flavour, plan, 't', 's')}) AND NOT EXISTS "
+        f"(SELECT 1 FROM {plan.stage} h WHERE {same_key(flavour, plan, 'h', 't')})"
     )
 
 
@@ -186,17 +240,17 @@ def referenced(flavour: Flavour, plan: Plan, foreign: ForeignKey) -> str:
     pairs = list(zip(foreign.columns, foreign.parent_columns, strict=True))
     match = " AND ".join(f"c.{flavour.quoted(child)} = t.{flavour.quoted(parent)}" for child, parent in pairs)
     sql = (
-        f"SELECT DISTINCT d._n FROM {plan.drops} d JOIN {plan.table.name} t ON {joined(flavour, plan.key, 't', 'd')} "
+        f"SELECT DISTINCT d._n FROM {plan.drops} d JOIN {plan.table.name} t ON {same_key(flavour, plan, 't', 'd')} "
         f"JOIN {foreign.child} c ON {match}"
     )
     if foreign.child == plan.table.name:
-        sql += f" WHERE NOT EXISTS (SELECT 1 FROM {plan.drops} e WHERE {joined(flavour, plan.key, 'e', 'c')})"
+        sql += f" WHERE NOT EXISTS (SELECT 1 FROM {plan.drops} e WHERE {same_key(flavour, plan, 'e', 'c')})"
     return sql
 
 
 def locked(flavour: Flavour, plan: Plan, stage: str) -> tuple[str, str]:
     """Select the numbers of the rows of `stage` that are in the target; and of those that nobody has locked."""
-    found = f"SELECT s._n FROM {stage} s JOIN {plan.table.name} t ON {joined(flavour, plan.key, 't', 's')}"
+    found = f"SELECT s._n FROM {stage} s JOIN {plan.table.name} t ON {same_key(flavour, plan, 't', 's')}"
     return (
         found,
         f"{found} FOR UPDATE SKIP LOCKED"

@@ -171,7 +171,7 @@ class PostgresBulk:
 
 def _merge_statements(plan: Plan) -> tuple[str, ...]:
     overriding = "OVERRIDING SYSTEM VALUE " if plan.table.always_identity & set(plan.columns) else ""
-    if not (plan.key_is_unique and plan.can_insert and plan.table.plain):
+    if not (plan.key_is_unique and plan.key_is_exact and plan.can_insert and plan.table.plain):
         update = FLAVOUR.finish(sql.update(FLAVOUR, plan)) if plan.updated else ""
         return update, FLAVOUR.finish(sql.insert(FLAVOUR, plan, overriding))
     sets = ", ".join(f"{double_quoted(name)} = excluded.{double_quoted(name)}" for name in plan.updated)
