@@ -1,7 +1,7 @@
 """A polled batch, decoded and translated: what a lane works on. Pure."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from schemas.events import Decision, Outcome, Position, ReplayRequest
 from worker.decode import Decode, DecodedMessages, decode
@@ -42,7 +42,6 @@ class Batch:
 
     parts: Sequence[Part]
     next_offsets: Mapping[tuple[str, int], int]
-    size: int = field(default=0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,13 +56,13 @@ class Translator:
         decoded = decode(messages, self.decoders[mapping.name])
         return self._translated(mapping, messages, decoded)
 
-    def _translated(self, mapping: MappingPlan, messages: Sequence[Message], decoded: DecodedMessages) -> Part:
+    def _translated(
+        self, mapping: MappingPlan, messages: Sequence[Message], decoded: DecodedMessages
+    ) -> Part:
         key_fields = self.key_fields[mapping.name]
         translated = translate(mapping, decoded.changes, key_fields)
         changes: list[Change] = [*translated.candidates, *translated.broken]
-        changes += [
-            poison_change(mapping, message, fault, key_fields) for message, fault in decoded.poison
-        ]
+        changes += [poison_change(mapping, message, fault, key_fields) for message, fault in decoded.poison]
         superseded = translated.superseded
         if mapping.order == "latest" and len(changes) > len(translated.candidates):
             before = len(changes)
@@ -83,9 +82,7 @@ class Translator:
         changes = [self._replay(mapping, request, find_original) for request in requests]
         return Part(mapping, (), requests, _in_rounds(changes), {}, ())
 
-    def _replay(
-        self, mapping: MappingPlan, request: ReplayRequest, find_original: FindOriginal
-    ) -> Change:
+    def _replay(self, mapping: MappingPlan, request: ReplayRequest, find_original: FindOriginal) -> Change:
         place = request.position
         empty = StoredMessage(place.topic, place.partition, place.offset, place.timestamp_ms, None, None)
         if request.decision is Decision.DROP:
@@ -151,3 +148,8 @@ def by_topic(messages: Iterable[Message]) -> dict[str, list[Message]]:
     for each in messages:
         topics.setdefault(each.topic, []).append(each)
     return topics
+
+
+def next_offsets(messages: Iterable[Message]) -> dict[tuple[str, int], int]:
+    """Return, by topic and partition, the offset behind the last of these messages."""
+    return {(each.topic, each.partition): each.offset + 1 for each in messages}

@@ -31,4 +31,4 @@ class Breaker:
 
 def probe_delay_s(attempt: int, jitter: float) -> float:
     """Return how long to wait before an app's next probe: doubling from one second up to thirty, less up to a quarter."""
-    return min(FIRST_PROBE_S * 2 ** min(attempt - 1, 10), MAX_PROBE_S) * (1 - jitter / 4)
+    return min(FIRST_PROBE_S * 2.0 ** min(attempt - 1, 10), MAX_PROBE_S) * (1 - jitter / 4)

@@ -19,6 +19,7 @@ from schemas.change import FarDate, FarTimestamp, Kind, Unbounded
 Coercion = Callable[[Any], Any]
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MIDNIGHT = datetime(1970, 1, 1)  # noqa: DTZ001  only a time of day is taken from it
 _EPOCH_DAYS = date(1970, 1, 1).toordinal()
 _MICROS_PER_UNIT = {"s": 1_000_000, "ms": 1000, "us": 1, "ns": 0}
 _TRUE, _FALSE = frozenset({"true", "t", "1"}), frozenset({"false", "f", "0"})
@@ -53,41 +54,43 @@ def interval_text(value: timedelta) -> str:
     return f"{sign}{days} day{plural}" if not seconds and not micros else f"{sign}{days} day{plural} {clock}"
 
 
-def to_text(value: Any) -> str:  # noqa: ANN401  any field value
+def to_text(value: Any) -> str:
     """Return the one text of a value; bytes have none."""
     match value:
         case Unbounded():
-            return value.value
-        case str():
-            return value
+            text = value.value
+        case bytes() | FarDate() | FarTimestamp():
+            raise ValueError("bytes, or a date outside the years 1 to 9999, where text is due")
         case bool():
-            return "true" if value else "false"
-        case bytes():
-            raise ValueError("bytes where text is due")
+            text = "true" if value else "false"
         case dict() | list():
-            return json.dumps(value, ensure_ascii=False, default=to_text)
+            text = json.dumps(value, ensure_ascii=False, default=to_text)
         case timedelta():
-            return interval_text(value)
-        case datetime() | date() | time():
-            return value.isoformat(" ") if isinstance(value, datetime) else value.isoformat()
-        case FarDate() | FarTimestamp():
-            raise ValueError("a date outside the years 1 to 9999 where text is due")
+            text = interval_text(value)
+        case datetime():
+            text = value.isoformat(" ")
+        case date() | time():
+            text = value.isoformat()
         case _:
-            return str(value)
+            text = str(value)
+    return text
 
 
-def _to_integer(value: Any) -> int:  # noqa: ANN401  any field value
+def _to_integer(value: Any) -> int:
     match value:
         case bool() | int():
             return int(value)
         case float() | Decimal() if math.isfinite(value) and value == int(value):
             return int(value)
         case str():
-            return int(value)
+            try:
+                return int(value)
+            except ValueError:
+                raise ValueError("not an integer") from None
     raise ValueError("not an integer")
 
 
-def _to_decimal(value: Any) -> Decimal:  # noqa: ANN401  any field value
+def _to_decimal(value: Any) -> Decimal:
     match value:
         case Decimal():
             return value
@@ -103,7 +106,7 @@ def _to_decimal(value: Any) -> Decimal:  # noqa: ANN401  any field value
     raise ValueError("not a number")
 
 
-def _to_float(value: Any) -> float:  # noqa: ANN401  any field value
+def _to_float(value: Any) -> float:
     if isinstance(value, str | int | float | Decimal):
         try:
             return float(value)
@@ -112,7 +115,7 @@ def _to_float(value: Any) -> float:  # noqa: ANN401  any field value
     raise ValueError("not a number")
 
 
-def _to_boolean(value: Any) -> bool:  # noqa: ANN401  any field value
+def _to_boolean(value: Any) -> bool:
     if isinstance(value, bool):
         return value
     text = value.strip().lower() if isinstance(value, str) else str(value) if isinstance(value, int) else ""
@@ -123,7 +126,7 @@ def _to_boolean(value: Any) -> bool:  # noqa: ANN401  any field value
     raise ValueError("neither true nor false")
 
 
-def _to_date(value: Any) -> Any:  # noqa: ANN401  any field value
+def _to_date(value: Any) -> Any:
     match value:
         case datetime():
             if value.time() == time(0):
@@ -136,12 +139,12 @@ def _to_date(value: Any) -> Any:  # noqa: ANN401  any field value
     raise ValueError("not a date")
 
 
-def _to_time(value: Any) -> time:  # noqa: ANN401  any field value
+def _to_time(value: Any) -> time:
     match value:
         case time():
             return value
         case timedelta() if timedelta(0) <= value < timedelta(days=1):
-            return (datetime.min + value).time()
+            return (_MIDNIGHT + value).time()
         case str():
             parsed = _from_iso(time.fromisoformat, value)
             if isinstance(parsed, time):
@@ -149,7 +152,7 @@ def _to_time(value: Any) -> time:  # noqa: ANN401  any field value
     raise ValueError("not a time of day")
 
 
-def _to_timestamp(value: Any) -> Any:  # noqa: ANN401  any field value
+def _to_timestamp(value: Any) -> Any:
     match value:
         case datetime():
             return value if value.tzinfo is None else value.astimezone(UTC).replace(tzinfo=None)
@@ -167,29 +170,29 @@ def _to_timestamp(value: Any) -> Any:  # noqa: ANN401  any field value
     raise ValueError("not a timestamp")
 
 
-def _to_timestamp_tz(value: Any) -> Any:  # noqa: ANN401  any field value
+def _to_timestamp_tz(value: Any) -> Any:
     parsed = _to_timestamp(value)
     if isinstance(parsed, datetime):
         return parsed.replace(tzinfo=UTC)
     return FarTimestamp(parsed.micros, zoned=True) if isinstance(parsed, FarTimestamp) else parsed
 
 
-def _to_interval(value: Any) -> Any:  # noqa: ANN401  any field value
+def _to_interval(value: Any) -> Any:
     match value:
         case timedelta():
             return value
         case time():
-            return datetime.combine(date.min, value) - datetime.min
+            return datetime.combine(_MIDNIGHT.date(), value) - _MIDNIGHT
         case str():
             return value
     raise ValueError("not an interval")
 
 
-def _to_uuid(value: Any) -> UUID:  # noqa: ANN401  any field value
+def _to_uuid(value: Any) -> UUID:
     match value:
         case UUID():
             return value
-        case bytes() if len(value) == 16:  # noqa: PLR2004  the size of a UUID
+        case bytes() if len(value) == 16:
             return UUID(bytes=value)
         case str():
             try:
@@ -199,7 +202,7 @@ def _to_uuid(value: Any) -> UUID:  # noqa: ANN401  any field value
     raise ValueError("not a UUID")
 
 
-def _to_bytes(value: Any) -> bytes:  # noqa: ANN401  any field value
+def _to_bytes(value: Any) -> bytes:
     match value:
         case bytes():
             return value
@@ -211,7 +214,7 @@ def _to_bytes(value: Any) -> bytes:  # noqa: ANN401  any field value
     raise ValueError("not bytes")
 
 
-def _to_json(value: Any) -> Any:  # noqa: ANN401  any field value
+def _to_json(value: Any) -> Any:
     match value:
         case Unbounded():
             return [value.value]
@@ -229,13 +232,13 @@ def _to_json(value: Any) -> Any:  # noqa: ANN401  any field value
             return json.dumps(to_text(value), ensure_ascii=False)
 
 
-def _to_array(value: Any) -> list[Any]:  # noqa: ANN401  any field value
+def _to_array(value: Any) -> list[Any]:
     if isinstance(value, list):
         return value
     raise ValueError("not an array")
 
 
-def _from_iso(parse: Callable[[str], Any], text: str) -> Any:  # noqa: ANN401  a date, time or timestamp
+def _from_iso(parse: Callable[[str], Any], text: str) -> Any:
     if text in (Unbounded.INFINITY, Unbounded.NEGATIVE):
         return Unbounded(text)
     try:
@@ -277,7 +280,7 @@ def _temporal_from_json(target: Kind, unit: str) -> Coercion:
     }
     of_integer = from_integer[target]
 
-    def coerce(value: Any) -> Any:  # noqa: ANN401  any field value
+    def coerce(value: Any) -> Any:
         if type(value) is int:
             return of_integer(value)
         return from_text(value)

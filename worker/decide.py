@@ -45,18 +45,16 @@ def decide(
     A change older than the record's latest failure was overtaken by it, and so was a replay whose failure is gone: neither
     writes. The failed change itself, replayed or delivered again, is tried again. With `strict`, later changes wait behind it.
     """
+    replay = change.replay
     if failure is None:
-        if change.replay is not None:
-            return Verdict.SUPERSEDED
-        return Verdict.PARK if parked else Verdict.WRITE
+        return Verdict.SUPERSEDED if replay is not None else Verdict.PARK if parked else Verdict.WRITE
     message = change.message
     comparable = (message.topic, message.partition) == (failure.topic, failure.partition)
     if comparable and message.offset < failure.offset:
         return Verdict.SUPERSEDED
-    if change.replay is not None:
-        if not comparable and change.replay.failure_id != failure.failure_id:
-            return Verdict.SUPERSEDED
-        return Verdict.DROP if change.replay.decision is Decision.DROP else Verdict.WRITE
-    if comparable and message.offset == failure.offset:
-        return Verdict.WRITE
-    return Verdict.PARK if order == "strict" else Verdict.WRITE
+    if replay is None:
+        same = comparable and message.offset == failure.offset
+        return Verdict.WRITE if same or order == "latest" else Verdict.PARK
+    if not comparable and replay.failure_id != failure.failure_id:
+        return Verdict.SUPERSEDED
+    return Verdict.DROP if replay.decision is Decision.DROP else Verdict.WRITE

@@ -8,12 +8,14 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from functools import partial
 from typing import TypeVar
 
 from kafka.errors import KafkaError
 from sqlalchemy.exc import SQLAlchemyError
 from structlog.typing import FilteringBoundLogger
 
+from plumbing.unreachable import UnreachableError
 from schemas.events import ALL_MAPPINGS, Event, Outcome, Resolution
 from worker.apply import Jitter
 from worker.batch import Batch, Change, Part, Translator
@@ -33,7 +35,8 @@ T = TypeVar("T")
 
 STATE = "(state store)"
 ERRORS_TOPIC = "(errors topic)"
-_SCHEMA_CODES = frozenset({"field_missing", "entity_missing", "mapping_invalid"})
+REGISTRY = "(schema registry)"
+SCHEMA_CODES = frozenset({"field_missing", "entity_missing", "mapping_invalid"})
 
 
 class Abandoned(Exception):  # noqa: N818  not an error: the lane was told to let go
@@ -61,10 +64,10 @@ class Outage:
 
 @dataclass(frozen=True, slots=True)
 class World:
-    """What a lane works with; opened by the worker's composition root."""
+    """What a lane works with; opened by the worker's composition root. `apps` is each mapping's target app."""
 
-    app: str
-    connector: Connector
+    apps: Mapping[str, str]
+    connectors: Mapping[str, Connector]
     state: StateStore
     reporter: Reporter
     translator: Translator
@@ -90,23 +93,27 @@ class Lane:
     # what settling needs, see worker.settle.Effects
     @property
     def state(self) -> StateStore:
+        """The state store."""
         return self.world.state
 
     @property
     def reporter(self) -> Reporter:
+        """Who reports."""
         return self.world.reporter
 
     @property
-    def connector(self) -> Connector:
-        return self.world.connector
-
-    @property
     def now(self) -> Callable[[], datetime]:
+        """The clock."""
         return self.world.now
 
     @property
     def jitter(self) -> Jitter:
+        """A number between 0 and 1."""
         return self.world.jitter
+
+    def connector_of(self, mapping: str) -> Connector:
+        """Return the connector to a mapping's target app."""
+        return self.world.connectors[self.world.apps[mapping]]
 
     def wait(self, seconds: float) -> None:
         """Wait; raises Abandoned when the lane is told to let go."""
@@ -141,7 +148,9 @@ class Lane:
             full = self._settle_batch(batch)
         except Abandoned:
             return None
-        next_offsets = {place: min(offset, full.get(place, offset)) for place, offset in batch.next_offsets.items()}
+        next_offsets = {
+            place: min(offset, full.get(place, offset)) for place, offset in batch.next_offsets.items()
+        }
         self.world.metrics.batch_done(batch, self.world.monotonic_s() - started_s, self.world.now())
         return Done(batch, next_offsets, full)
 
@@ -149,7 +158,7 @@ class Lane:
         """Let changes follow whose record has no failure any more: their turn was cut short when a worker died."""
         for name, plan in self.plans.items():
             if plan.order == "strict":
-                parked = self._patiently(name, lambda name=name: self.state.parked_records(name))  # type: ignore[misc]  # mypy can't infer a lambda with a default
+                parked = self.patiently(name, partial(self.state.parked_records, name))
                 self._follow(name, sorted(parked))
 
     def _settle_batch(self, batch: Batch) -> dict[tuple[str, int], int]:
@@ -157,8 +166,8 @@ class Lane:
         deferred: list[tuple[str, Sequence[Change]]] = []
         for part in batch.parts:
             self._count(part.mapping.name, part.counts)
-            for number in range(len(part.rounds)):
-                for settled in self._settle_round(part, number, part.rounds[number], last_chance=False):
+            for changes in part.rounds:
+                for settled in self._settle_round(part, changes, last_chance=False):
                     if settled.deferred:
                         deferred.append((part.mapping.name, settled.deferred))
                     for message in settled.full:
@@ -167,34 +176,32 @@ class Lane:
         # what failed for want of another record gets its second chance when all of the batch is in
         for name, changes in deferred:
             part = next(each for each in batch.parts if each.mapping.name == name)
-            self._settle_round(part, None, changes, last_chance=True)
+            self._settle_round(part, changes, last_chance=True)
         return full
 
-    def _settle_round(
-        self, part: Part, number: int | None, changes: Sequence[Change], *, last_chance: bool
-    ) -> list[Settled]:
+    def _settle_round(self, part: Part, changes: Sequence[Change], *, last_chance: bool) -> list[Settled]:
         """Settle a round, waiting out whatever breaks the app, and count what became of it."""
         name = part.mapping.name
 
         def attempt() -> Settled | Refused:
             plan, again = self.plans[name], changes
             if plan is not part.mapping:
-                again = self._translated_anew(part, plan, number, changes)
+                again = self._translated_anew(plan, changes)
             return settle(plan, again, self, last_chance=last_chance)
 
-        settled = self._patiently(name, attempt)
+        settled = self.patiently(name, attempt)
         self._account(name, settled)
         if settled.freed:
             return [settled, *self._follow(name, settled.freed)]
         return [settled]
 
-    def _translated_anew(
-        self, part: Part, plan: MappingPlan, number: int | None, changes: Sequence[Change]
-    ) -> Sequence[Change]:
+    def _translated_anew(self, plan: MappingPlan, changes: Sequence[Change]) -> Sequence[Change]:
         """Return the same changes for the columns that the target has now."""
         anew = []
         for each in changes:
-            change = self.world.translator.change(plan, each.message) if each.message.value is not None else each
+            change = (
+                self.world.translator.change(plan, each.message) if each.message.value is not None else each
+            )
             if change is not None:
                 anew.append(change._replace(replay=each.replay) if isinstance(change, tuple) else each)
         return anew
@@ -202,13 +209,15 @@ class Lane:
     def _follow(self, name: str, records: Sequence[str]) -> list[Settled]:
         if not records:
             return []
-        followed = self._patiently(name, lambda: follow(self.plans[name], records, self, self.world.translator))
+        followed = self.patiently(
+            name, lambda: follow(self.plans[name], records, self, self.world.translator)
+        )
         for settled in followed:
             self._account(name, settled)
         self.world.metrics.parked.labels(name).set(self.state.parked_count(name))
         return followed
 
-    def _patiently(self, name: str, attempt: Callable[[], T | Refused]) -> T:
+    def patiently(self, name: str, attempt: Callable[[], T | Refused]) -> T:
         """Attempt something until the app and the state store let it be done; raises Abandoned."""
         outage: Outage | None = None
         while True:
@@ -216,8 +225,10 @@ class Lane:
                 result = attempt()
             except SQLAlchemyError as error:
                 app, result = STATE, Refused(Fault("unavailable", exception_type=type(error).__name__))
+            except UnreachableError as error:
+                app, result = REGISTRY, Refused(Fault("unavailable", detail=str(error)))
             else:
-                app = self.world.app
+                app = self.world.apps[name]
             if not isinstance(result, Refused):
                 if outage is not None:
                     self._app_resumes(outage)
@@ -226,7 +237,7 @@ class Lane:
                 self._app_resumes(outage)
                 outage = None
             outage = self._app_refuses(outage or Outage(app, self.now()), result.fault)
-            if result.fault.code in _SCHEMA_CODES:
+            if result.fault.code in SCHEMA_CODES:
                 self._recompile(name)
 
     def _app_refuses(self, outage: Outage, fault: Fault) -> Outage:
@@ -269,7 +280,7 @@ class Lane:
         self.world.metrics.paused.labels(app).set(0)
 
     def _recompile(self, name: str) -> None:
-        plan = recompile(self.plans[name], self.connector)
+        plan = recompile(self.plans[name], self.connector_of(name))
         if isinstance(plan, MappingPlan):
             self.plans[name] = plan
 

@@ -14,7 +14,8 @@ from kafka.errors import KafkaError
 from kafka.structs import OffsetAndMetadata
 from structlog.typing import FilteringBoundLogger
 
-from worker.batch import Batch
+from plumbing.unreachable import UnreachableError
+from worker.batch import Batch, next_offsets
 from worker.lane import Done, Lane
 from worker.message import Message
 
@@ -26,7 +27,6 @@ HOLD_S = 1.0
 STOP_TIMEOUT_S = 8.0
 REVOKE_TIMEOUT_S = 20.0
 COMMIT_TIMEOUT_MS = 5000
-POSITION_TIMEOUT_MS = 100
 
 Prepare = Callable[[Sequence[Message]], Batch]
 
@@ -40,6 +40,7 @@ class LaneRunner:
     topics: frozenset[str]
     executor: ThreadPoolExecutor
     running: Future[Done | None] | None = None
+    polled: Sequence[Message] = ()
     next: Batch | None = None
 
     @property
@@ -47,9 +48,16 @@ class LaneRunner:
         """Whether a batch is being settled."""
         return self.running is not None and not self.running.done()
 
-    def offer(self, messages: Sequence[Message]) -> None:
-        """Decode polled messages in advance; call only while none are waiting."""
-        self.next = self.prepare(messages)
+    @property
+    def full(self) -> bool:
+        """Whether there is no room for more messages."""
+        return self.next is not None or bool(self.polled)
+
+    def decode_polled(self) -> None:
+        """Decode polled messages in advance; raises UnreachableError, and keeps them, while the schema registry is away."""
+        if self.polled:
+            self.next = self.prepare(self.polled)
+            self.polled = ()
 
     def take_done(self) -> Done | None:
         """Return the settled batch, if there is one; raises what broke the lane."""
@@ -71,7 +79,7 @@ class LaneRunner:
 
     def let_go(self, timeout_s: float) -> Done | None:
         """Drop the waiting batch, end the running one (a paused lane gives up at once), and return what it settled."""
-        self.next = None
+        self.next, self.polled = None, ()
         if self.lane.paused is not None:
             self.lane.cancel.set()
         self.wait(timeout_s)
@@ -80,6 +88,41 @@ class LaneRunner:
         done = self.take_done()
         self.lane.cancel.clear()
         return done
+
+
+@dataclass(slots=True)
+class SharedOffsets:
+    """Offsets of the topic that all lanes share, that of the replays: committed when each lane has settled its part.
+
+    `waiting` has, by partition, the offsets handed out, in order, each with how many lanes are still at it.
+    """
+
+    topic: str
+    lanes: int
+    waiting: dict[tuple[str, int], dict[int, int]] = field(default_factory=dict)
+
+    def hand_out(self, next_offsets: Mapping[tuple[str, int], int]) -> None:
+        """Note that all lanes got messages up to these offsets."""
+        for place, offset in next_offsets.items():
+            if place[0] == self.topic:
+                self.waiting.setdefault(place, {})[offset] = self.lanes
+
+    def settle(self, done: Done) -> dict[tuple[str, int], int]:
+        """Return what may be committed now that one lane has settled a batch."""
+        settled = {place: offset for place, offset in done.next_offsets.items() if place[0] != self.topic}
+        for place, offset in done.next_offsets.items():
+            handed = self.waiting.get(place, {})
+            if place[0] == self.topic and offset in handed:
+                handed[offset] -= 1
+                while handed and not next(iter(handed.values())):
+                    first = next(iter(handed))
+                    del handed[first]
+                    settled[place] = first
+        return settled
+
+    def clear(self) -> None:
+        """Forget everything: the partitions have been taken away."""
+        self.waiting.clear()
 
 
 @dataclass(slots=True)
@@ -93,6 +136,7 @@ class Loop:
     log: FilteringBoundLogger
     monotonic_s: Callable[[], float]
     on_poll: Callable[[], None]
+    shared: "SharedOffsets"
     held_until_s: dict[TopicPartition, float] = field(default_factory=dict)
     committed: dict[TopicPartition, OffsetAndMetadata] = field(default_factory=dict)
 
@@ -112,7 +156,7 @@ class Loop:
     @property
     def is_idle(self) -> bool:
         """Whether nothing that was polled is still to be settled."""
-        return all(runner.running is None and runner.next is None for runner in self.runners)
+        return all(runner.running is None and not runner.full for runner in self.runners)
 
     def release(self) -> dict[TopicPartition, OffsetAndMetadata]:
         """Let go of everything in flight, as the partitions are taken away, and return the offsets that may be committed.
@@ -120,9 +164,11 @@ class Loop:
         Runs while `poll` waits for a rebalance, in the client's own thread.
         """
         done = [each for runner in self.runners if (each := runner.let_go(REVOKE_TIMEOUT_S)) is not None]
+        offsets = {place: offset for each in done for place, offset in self._settled_offsets(each).items()}
         self.held_until_s.clear()
         self.committed.clear()
-        return {place: offset for each in done for place, offset in _offsets(each).items()}
+        self.shared.clear()
+        return offsets
 
     def _collect(self) -> None:
         """Commit what is settled and start what waits."""
@@ -133,11 +179,13 @@ class Loop:
             if done is not None:
                 self._commit(done)
                 self._hold(done)
+            self._decode(runner)
             runner.start_next()
 
     def _hand_out(self, messages: Sequence[Message]) -> None:
         if not messages:
             return
+        self.shared.hand_out(next_offsets(messages))
         for runner in self.runners:
             mine = (
                 messages
@@ -145,10 +193,17 @@ class Loop:
                 else [message for message in messages if message.topic in runner.topics]
             )
             if mine:
-                runner.offer(mine)
+                runner.polled = mine
+                self._decode(runner)
                 runner.start_next()
-            if runner.next is not None:
+            if runner.full:
                 self.consumer.pause(*self._partitions(runner))
+
+    def _decode(self, runner: LaneRunner) -> None:
+        try:
+            runner.decode_polled()
+        except UnreachableError as error:
+            self.log.warning("waiting for a service", reason=str(error))
 
     def _resume_free(self) -> None:
         paused = self.consumer.paused()
@@ -157,7 +212,7 @@ class Loop:
         now_s = self.monotonic_s()
         self.held_until_s = {place: until for place, until in self.held_until_s.items() if until > now_s}
         for runner in self.runners:
-            if runner.next is None:
+            if not runner.full:
                 free = [each for each in self._partitions(runner) if each not in self.held_until_s]
                 self.consumer.resume(*free)
 
@@ -165,9 +220,18 @@ class Loop:
         return [each for each in self.consumer.assignment() if each.topic in runner.topics]
 
     def _commit(self, done: Done) -> None:
-        offsets = _offsets(done)
+        offsets = self._settled_offsets(done)
+        if not offsets:
+            return
         self.committed.update(offsets)
         self.consumer.commit_async(offsets, callback=self._log_failed_commit)
+
+    def _settled_offsets(self, done: Done) -> dict[TopicPartition, OffsetAndMetadata]:
+        next_offsets = self.shared.settle(done)
+        return {
+            TopicPartition(*place): OffsetAndMetadata(offset, "", -1)
+            for place, offset in next_offsets.items()
+        }
 
     def _log_failed_commit(self, _offsets: object, response: object) -> None:
         # the same changes will be delivered again, which does no harm
@@ -188,7 +252,7 @@ class Loop:
         for runner in self.runners:
             done = runner.let_go(STOP_TIMEOUT_S)
             if done is not None:
-                self.committed.update(_offsets(done))
+                self.committed.update(self._settled_offsets(done))
         mine = self.consumer.assignment()
         offsets = {place: offset for place, offset in self.committed.items() if place in mine}
         if offsets:
@@ -196,19 +260,3 @@ class Loop:
                 self.consumer.commit(offsets, timeout_ms=COMMIT_TIMEOUT_MS)
             except KafkaError as error:
                 self._log_failed_commit(offsets, error)
-
-
-def lags(consumer: KafkaConsumer) -> Mapping[TopicPartition, int]:
-    """Return how many messages of each assigned partition are not polled yet, as far as the last fetch told."""
-    known: dict[TopicPartition, int] = {}
-    for place in consumer.assignment():
-        end = consumer.highwater(place)
-        if end is not None:
-            known[place] = max(0, end - (consumer.position(place, timeout_ms=POSITION_TIMEOUT_MS) or 0))
-    return known
-
-
-def _offsets(done: Done) -> dict[TopicPartition, OffsetAndMetadata]:
-    return {
-        TopicPartition(*place): OffsetAndMetadata(offset, "", -1) for place, offset in done.next_offsets.items()
-    }

@@ -8,8 +8,8 @@ from schemas.config.mapping import FieldConfig, MappingConfig
 from worker.connectors.protocol import Connector, Description, Refused
 from worker.fault import Fault
 from worker.plan import FieldPlan, MappingPlan
-from worker.transform import compile_transforms
-from worker.where import compile_where
+from worker.transform import compose
+from worker.where import Where, compile_where
 
 
 def compile_mapping(name: str, config: MappingConfig, description: Description) -> MappingPlan:
@@ -30,7 +30,7 @@ def compile_mapping(name: str, config: MappingConfig, description: Description) 
         on_delete=config.on_delete,
         delete_on_tombstone=config.source.tombstone == "delete",
         timestamp_unit=config.source.timestamps,
-        where=compile_where(config.where) if config.where is not None else None,
+        where=_where(config.where),
         fields=tuple(_field(each) for each in config.fields) if config.fields is not None else None,
         description=description,
     )
@@ -56,7 +56,9 @@ def find_problems(plan: MappingPlan) -> list[Fault]:
         if column not in columns
     ]
     faults += [
-        Fault("mapping_invalid", {"mapping": plan.name, "reason": f"{plan.target_entity}.{column} is generated"})
+        Fault(
+            "mapping_invalid", {"mapping": plan.name, "reason": f"{plan.target_entity}.{column} is generated"}
+        )
         for column in dict.fromkeys(wanted)
         if column in columns and columns[column].generated
     ]
@@ -68,11 +70,18 @@ def find_problems(plan: MappingPlan) -> list[Fault]:
     return faults
 
 
+def _where(text: str | None) -> Where | None:
+    where = compile_where(text) if text is not None else None
+    if isinstance(where, str):
+        raise ValueError(f"a filter that the configuration should have refused: {where}")  # noqa: TRY004  not a type's fault
+    return where
+
+
 def _field(config: FieldConfig) -> FieldPlan:
     return FieldPlan(
         target=config.target,
         source=config.source,
         constant=config.constant,
-        transform=compile_transforms(config.transform) if config.transform else None,
+        transform=compose(config.transform),
         options=config.options,
     )

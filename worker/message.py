@@ -11,19 +11,32 @@ class Message(Protocol):
     """What the client's records and parked changes have in common; `timestamp` in milliseconds."""
 
     @property
-    def topic(self) -> str: ...
+    def topic(self) -> str:
+        """The topic."""
+
     @property
-    def partition(self) -> int: ...
+    def partition(self) -> int:
+        """The partition."""
+
     @property
-    def offset(self) -> int: ...
+    def offset(self) -> int:
+        """The offset."""
+
     @property
-    def timestamp(self) -> int: ...
+    def timestamp(self) -> int:
+        """The broker's time, in milliseconds."""
+
     @property
-    def key(self) -> bytes | None: ...
+    def key(self) -> bytes | None:
+        """The key's bytes."""
+
     @property
-    def value(self) -> bytes | None: ...
+    def value(self) -> bytes | None:
+        """The value's bytes; None is a tombstone."""
+
     @property
-    def headers(self) -> Sequence[tuple[str, bytes | None]]: ...
+    def headers(self) -> Sequence[tuple[str, bytes | None]]:
+        """The headers, in their order."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,6 +4,7 @@ from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 
+from kafka import KafkaConsumer, TopicPartition
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from prometheus_client.core import HistogramMetricFamily
 from prometheus_client.registry import Collector
@@ -13,6 +14,8 @@ from schemas.events import Outcome
 from worker.batch import Batch
 from worker.settle import Settled
 
+LAG_PERIOD_S = 1.0
+POSITION_TIMEOUT_MS = 100
 AGE_BUCKETS_S = (0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 1800, 7200, 86400, 604800)
 BATCH_BUCKETS_S = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
 SIZE_BUCKETS = (1, 10, 50, 100, 500, 1000, 2000, 5000, 10000, 50000)
@@ -39,7 +42,9 @@ class ChangeAges(Collector):
     def collect(self) -> Iterator[HistogramMetricFamily]:
         """Yield the histogram."""
         name = "instep_change_age_seconds"
-        family = HistogramMetricFamily(name, "From the change in the source to its outcome", labels=["mapping"])
+        family = HistogramMetricFamily(
+            name, "From the change in the source to its outcome", labels=["mapping"]
+        )
         for mapping, counts in self._counts.items():
             total, buckets = 0, []
             for bound, count in zip((*map(str, AGE_BUCKETS_S), "+Inf"), counts, strict=True):
@@ -54,6 +59,8 @@ class WorkerMetrics:
 
     def __init__(self, registry: CollectorRegistry, mappings: Mapping[str, str], apps: Sequence[str]) -> None:
         self._directions = mappings
+        self._lags: dict[tuple[str, int], int] = {}
+        self._lag_at_s = 0.0
         self.ages = ChangeAges(mappings)
         registry.register(self.ages)
         self.changes = Counter(
@@ -78,7 +85,9 @@ class WorkerMetrics:
         self.splits = Counter(
             "instep_batch_splits", "Bulk writes that had to be divided", ["mapping"], registry=registry
         )
-        self.retries = Counter("instep_retries", "Tries after the first", ["mapping", "code"], registry=registry)
+        self.retries = Counter(
+            "instep_retries", "Tries after the first", ["mapping", "code"], registry=registry
+        )
         self.lag = Gauge(
             "instep_lag_records", "Messages not yet polled", ["topic", "partition"], registry=registry
         )
@@ -106,6 +115,23 @@ class WorkerMetrics:
         for app in apps:
             self.paused.labels(app)
 
+    def note_lag(self, consumer: KafkaConsumer, now_s: float) -> None:
+        """Measure, once a second at most, how far behind the topics' ends this worker is."""
+        if now_s < self._lag_at_s + LAG_PERIOD_S:
+            return
+        self._lag_at_s = now_s
+        known = lags(consumer)
+        for topic, partition in set(self._lags) - {(each.topic, each.partition) for each in known}:
+            self.lag.remove(topic, str(partition))
+        self._lags = {(place.topic, place.partition): lag for place, lag in known.items()}
+        for (topic, partition), lag in self._lags.items():
+            self.lag.labels(topic, str(partition)).set(lag)
+
+    def lag_of(self, topic: str) -> int | None:
+        """Return the lag of this worker's partitions of a topic; None while it has none or knows none."""
+        mine = [lag for (name, _), lag in self._lags.items() if name == topic]
+        return sum(mine) if mine else None
+
     def count(self, mapping: str, counts: Mapping[Outcome, int]) -> None:
         """Count outcomes."""
         for outcome, count in counts.items():
@@ -130,3 +156,14 @@ class WorkerMetrics:
                 self.batch_seconds.labels(name).observe(seconds)
                 self.batch_records.labels(name).observe(len(part.messages))
                 self.ages.observe(name, part.changed_at_ms, now_ms)
+
+
+def lags(consumer: KafkaConsumer) -> Mapping[TopicPartition, int]:
+    """Return how many messages of each assigned partition are not polled yet, as far as the last fetch told."""
+    known: dict[TopicPartition, int] = {}
+    for place in consumer.assignment():
+        end = consumer.highwater(place)
+        position = consumer.position(place, timeout_ms=POSITION_TIMEOUT_MS) if end is not None else None
+        if end is not None and position is not None:
+            known[place] = max(0, end - position)
+    return known

@@ -26,7 +26,7 @@ class FieldPlan:
     source: str | None
     constant: object = None
     transform: Convert | None = None
-    options: Mapping[object, object] | None = None
+    options: Mapping[Any, Any] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,7 +167,7 @@ def _cell(plan: FieldPlan, shape: Shape, column: Column, timestamp_unit: str) ->
     return Cell(column.name, plan.source, None, tuple(converts))
 
 
-def _option_lookup(options: Mapping[object, object]) -> Convert:
+def _option_lookup(options: Mapping[Any, Any]) -> Convert:
     by_text = {str(key): value for key, value in options.items()}
 
     def look_up(value: object) -> object:
@@ -179,7 +179,7 @@ def _option_lookup(options: Mapping[object, object]) -> Convert:
     return look_up
 
 
-def _convert(value: Any, converts: tuple[Convert, ...]) -> Any:  # noqa: ANN401  any field value
+def _convert(value: Any, converts: tuple[Convert, ...]) -> Any:
     for convert in converts:
         if value is None:
             return None
@@ -202,7 +202,7 @@ def _source_key(names: tuple[str, ...], shape: Shape) -> Callable[[Mapping[str, 
     return key
 
 
-def _tuple_getter(items: Any) -> Callable[[Any], Row]:  # noqa: ANN401  names or indices
+def _tuple_getter(items: Any) -> Callable[[Any], Row]:
     """Return an itemgetter that gives a tuple for one item also."""
     if len(items) == 1:
         only = items[0]

@@ -5,13 +5,14 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 
-from schemas.events import Outcome, SyncProgress
+from schemas.events import Outcome
 
 
 class Tally:
     """Outcome counters by mapping; added to by the lanes, read by the heartbeat."""
 
-    def __init__(self, mappings: Sequence[str]) -> None:
+    def __init__(self, mappings: Sequence[str], started_at: datetime) -> None:
+        self.started_at = started_at
         self._lock = threading.Lock()
         self._counts = {name: Counter(dict.fromkeys(Outcome, 0)) for name in mappings}
 
@@ -24,34 +25,6 @@ class Tally:
         """Return the counts of a mapping, by outcome."""
         with self._lock:
             return {outcome.value: count for outcome, count in self._counts[mapping].items()}
-
-
-def progress_events(
-    mappings: Mapping[str, str],
-    tally: Tally,
-    *,
-    worker: str,
-    group: str,
-    started_at: datetime,
-    now: datetime,
-    lag_records: Callable[[str], int | None],
-    paused_code: Callable[[str], str | None],
-) -> list[SyncProgress]:
-    """Return one event a mapping; `mappings` gives the direction by name."""
-    return [
-        SyncProgress(
-            worker=worker,
-            group=group,
-            mapping=name,
-            direction=direction,
-            at=now,
-            started_at=started_at,
-            counts=tally.of(name),
-            lag_records=lag_records(name),
-            paused_code=paused_code(name),
-        )
-        for name, direction in mappings.items()
-    ]
 
 
 class Heartbeat:

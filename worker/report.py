@@ -1,16 +1,14 @@
-"""Step 7: failures and resolutions become events on the error topic, each acknowledged by the broker."""
+"""Step 7: failures and resolutions become events, none larger than the broker takes. Pure."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from string import Formatter
-from typing import Protocol
 from urllib.parse import quote
 
 from schemas.catalogue import Scope, catalogue
 from schemas.events import (
     ALL_MAPPINGS,
-    FAILURE_HEADER,
     Event,
     Outcome,
     Position,
@@ -60,7 +58,9 @@ def failed_event(
         failure_id=failure.failure_id,
         mapping=mapping.name,
         direction=mapping.direction,
-        source=_reference(mapping.source_app, mapping.source_entity, mapping.source_key, key, mapping.source_link)
+        source=_reference(
+            mapping.source_app, mapping.source_entity, mapping.source_key, key, mapping.source_link
+        )
         if key
         else RecordReference(mapping.source_app, mapping.source_entity, message_record_id(message)),
         target=_reference(
@@ -70,7 +70,7 @@ def failed_event(
         code=code.name,
         scope=code.scope,
         parameters=parameters,
-        message=_message(code.message, parameters, fault.detail),
+        message=message_of(fault),
         exception_type=fault.exception_type,
         top_frame=fault.top_frame,
         trace=_shorten(fault.trace, MAX_TRACE_BYTES) if fault.trace else None,
@@ -104,7 +104,7 @@ def app_failed_event(
         code=code.name,
         scope=Scope.APP,
         parameters=parameters,
-        message=_message(code.message, parameters, fault.detail),
+        message=message_of(fault),
         exception_type=fault.exception_type,
         top_frame=fault.top_frame,
         trace=_shorten(fault.trace, MAX_TRACE_BYTES) if fault.trace else None,
@@ -124,7 +124,9 @@ def app_failed_event(
 
 def app_failure_id(app: str, since: datetime, attempt: int, reporter: Reporter) -> str:
     """Return the id of an app's failure, as this worker saw it."""
-    return failure_id(f"{ALL_MAPPINGS}:{app}", reporter.worker, 0, int(since.timestamp() * 1_000_000), attempt)
+    return failure_id(
+        f"{ALL_MAPPINGS}:{app}", reporter.worker, 0, int(since.timestamp() * 1_000_000), attempt
+    )
 
 
 def resolved_event(
@@ -140,7 +142,9 @@ def resolved_event(
     reporter: Reporter,
 ) -> SyncResolved:
     """Return the event that says that a failure is over."""
-    return SyncResolved(failure, mapping, direction, record, how, outcome, replay_id, position, now, reporter.worker)
+    return SyncResolved(
+        failure, mapping, direction, record, how, outcome, replay_id, position, now, reporter.worker
+    )
 
 
 def retry_at(code: str, attempt: int, now: datetime) -> datetime | None:
@@ -165,43 +169,7 @@ def fit(event: SyncFailed, encode: Callable[[Event], bytes], limit_bytes: int) -
     return event
 
 
-class Producer(Protocol):
-    """What the report step needs of a Kafka producer."""
-
-    def send(
-        self, topic: str, value: bytes, *, key: bytes, headers: list[tuple[str, bytes]]
-    ) -> "Acknowledgement": ...
-
-
-class Acknowledgement(Protocol):
-    """A message on its way; `get` waits for the broker and raises what went wrong."""
-
-    def get(self, timeout: float | None = None) -> object: ...
-
-
-def report(
-    events: Sequence[Event],
-    producer: Producer,
-    topic: str,
-    encode: Callable[[Event], bytes],
-    limit_bytes: int,
-    timeout_s: float,
-) -> None:
-    """Send events and wait until the broker has acknowledged each; raises the client's KafkaError otherwise."""
-    sent = []
-    for event in events:
-        fitting = fit(event, encode, limit_bytes) if isinstance(event, SyncFailed) else event
-        headers = []
-        if isinstance(fitting, SyncFailed | SyncResolved):
-            headers.append((FAILURE_HEADER, fitting.failure_id.encode()))
-        sent.append(producer.send(topic, encode(fitting), key=event_key(fitting), headers=headers))
-    for each in sent:
-        each.get(timeout=timeout_s)
-
-
-def _reference(
-    app: str, entity: str, names: tuple[str, ...], key: Row, link: str | None
-) -> RecordReference:
+def _reference(app: str, entity: str, names: tuple[str, ...], key: Row, link: str | None) -> RecordReference:
     fields = {name: str(value) for name, value in zip(names, key, strict=False)}
     return RecordReference(app, entity, record_id(key) if key else "", _expand(link, fields))
 
@@ -220,9 +188,12 @@ def _expand(link: str | None, fields: Mapping[str, str]) -> str | None:
     return "".join(parts)
 
 
-def _message(template: str, parameters: Mapping[str, str], detail: str) -> str:
-    text = template.format_map(_Unknown(parameters))
-    return _shorten(f"{text} {detail}".strip() if detail and detail not in text else text, MAX_MESSAGE_BYTES)
+def message_of(fault: Fault) -> str:
+    """Return what is to be said of a fault: the catalogue's sentence, and what the other app said, if that adds to it."""
+    parameters = {name: str(value) for name, value in fault.parameters.items()}
+    text = catalogue()[fault.code].message.format_map(_Unknown(parameters))
+    adds = fault.detail and fault.detail not in text
+    return _shorten(f"{text} {fault.detail}" if adds else text, MAX_MESSAGE_BYTES)
 
 
 class _Unknown(dict[str, str]):

@@ -33,17 +33,27 @@ class Effects(Protocol):
     """Everything through which settling touches the world."""
 
     @property
-    def state(self) -> StateStore: ...
+    def state(self) -> StateStore:
+        """The state store."""
+
     @property
-    def reporter(self) -> Reporter: ...
+    def reporter(self) -> Reporter:
+        """Who reports."""
+
     @property
-    def connector(self) -> Connector: ...
+    def now(self) -> Callable[[], datetime]:
+        """The clock."""
+
     @property
-    def now(self) -> Callable[[], datetime]: ...
+    def wait(self) -> Wait:
+        """Waits for some seconds, or less when the worker is to stop."""
+
     @property
-    def wait(self) -> Wait: ...
-    @property
-    def jitter(self) -> Jitter: ...
+    def jitter(self) -> Jitter:
+        """A number between 0 and 1."""
+
+    def connector_of(self, mapping: str) -> Connector:
+        """Return the connector to a mapping's target app."""
 
     def send(self, events: Sequence[Event]) -> None:
         """Report events; returns when the broker has acknowledged them all."""
@@ -95,7 +105,9 @@ def settle(
         now = effects.now()
         failures = [_open_failure(mapping, each, fault, open_failures, now) for each, fault in faulty]
         effects.state.remember(failures)
-        parked = [(record, each.message) for record, each in records.items() if verdicts[record] is Verdict.PARK]
+        parked = [
+            (record, each.message) for record, each in records.items() if verdicts[record] is Verdict.PARK
+        ]
         full = effects.state.park(mapping.name, parked)
         failed = [
             _failed_event(mapping, each, fault, failure, now, effects.reporter)
@@ -107,13 +119,18 @@ def settle(
             for record, each in records.items()
             if record not in unresolved and verdicts[record] in (Verdict.WRITE, Verdict.DROP)
         }
-        answers = _answers(mapping, records, verdicts, over, open_failures, _only(applied.counts), now, effects)
+        answers = _answers(
+            mapping, records, verdicts, over, open_failures, _only(applied.counts), now, effects
+        )
         effects.send([*failed, *answers])
-        effects.state.forget(mapping.name, [open_failures[record] for record in over if record in open_failures])
+        effects.state.forget(
+            mapping.name, [open_failures[record] for record in over if record in open_failures]
+        )
     counts = dict(applied.counts)
     counts[Outcome.FAILED] = len(failed)
     counts[Outcome.SUPERSEDED] = sum(
-        verdict is Verdict.SUPERSEDED and records[record].replay is None for record, verdict in verdicts.items()
+        verdict is Verdict.SUPERSEDED and records[record].replay is None
+        for record, verdict in verdicts.items()
     )
     parked_now = {record for record, _ in parked} | locked.parked if strict and not following else frozenset()
     still_failed = {failure.record_id for failure in failures} | (set(open_failures) - set(over))
@@ -125,7 +142,7 @@ def _apply(mapping: MappingPlan, changes: Sequence[Change], effects: Effects) ->
     candidates = [each for each in changes if isinstance(each, Candidate)]
     if not candidates:
         return Applied({}, ())
-    applied = apply(mapping, candidates, effects.connector, effects.wait, effects.jitter)
+    applied = apply(mapping, candidates, effects.connector_of(mapping.name), effects.wait, effects.jitter)
     if isinstance(applied, Applied):
         healing = [f for _, f in applied.faults if catalogue()[f.code].scope is Scope.SELF_HEALING]
         if effects.trips(len(candidates), len(healing)):

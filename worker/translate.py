@@ -175,7 +175,9 @@ def poison_change(mapping: MappingPlan, message: Message, fault: Fault, key_fiel
 
 def _key_shape(mapping: MappingPlan, fresh: Shape) -> Shape:
     """Return the one shape of rows that are only a message's key."""
-    return next((known for known in mapping.row_plans if known.names == fresh.names and not known.kinds), fresh)
+    return next(
+        (known for known in mapping.row_plans if known.names == fresh.names and not known.kinds), fresh
+    )
 
 
 def _without_key(

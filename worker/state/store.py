@@ -15,6 +15,7 @@ import orjson
 from sqlalchemy import Connection, Engine, and_, delete, func, select, text
 from sqlalchemy.dialects import postgresql, sqlite
 
+from plumbing.database import READ_ONLY
 from schemas.events import OriginalRecord, Position
 from worker.decide import OpenFailure
 from worker.message import Message, StoredMessage, stored
@@ -76,7 +77,7 @@ class StateStore:
     def open_failures(self, mapping: str, record_ids: Iterable[str]) -> dict[str, OpenFailure]:
         """Return the open failures among these records of a mapping."""
         mine = and_(open_failure.c.worker_group == self._group, open_failure.c.mapping == mapping)
-        with self._engine.connect() as connection:
+        with self._reading() as connection:
             rows = connection.execute(select(open_failure).where(mine).limit(_FEW + 1)).all()
             wanted = set(record_ids) if rows else set()
             if len(rows) > _FEW:
@@ -140,7 +141,7 @@ class StateStore:
     def first_parked(self, mapping: str, record_ids: Iterable[str]) -> dict[str, StoredMessage]:
         """Return the oldest parked change of each of these records that has any."""
         first: dict[str, StoredMessage] = {}
-        with self._engine.connect() as connection:
+        with self._reading() as connection:
             for record_id in record_ids:
                 row = connection.execute(
                     select(parked_change)
@@ -161,26 +162,29 @@ class StateStore:
     def parked_records(self, mapping: str) -> frozenset[str]:
         """Return the records of a mapping that have parked changes."""
         query = select(parked_change.c.record_id).where(self._parked(mapping)).distinct()
-        with self._engine.connect() as connection:
+        with self._reading() as connection:
             return frozenset(connection.execute(query).scalars())
 
     def parked_count(self, mapping: str) -> int:
         """Return how many changes of a mapping are parked."""
-        with self._engine.connect() as connection:
+        with self._reading() as connection:
             return int(
                 connection.execute(
                     select(func.count()).select_from(parked_change).where(self._parked(mapping))
                 ).scalar_one()
             )
 
+    def _reading(self) -> Connection:
+        return self._engine.connect().execution_options(**{READ_ONLY: True})
+
     def close(self) -> None:
         """Close every connection."""
         self._engine.dispose()
 
-    def _parked(self, mapping: str) -> Any:  # noqa: ANN401  an SQL condition
+    def _parked(self, mapping: str) -> Any:
         return and_(parked_change.c.worker_group == self._group, parked_change.c.mapping == mapping)
 
-    def _at(self, mapping: str, message: Message) -> Any:  # noqa: ANN401  an SQL condition
+    def _at(self, mapping: str, message: Message) -> Any:
         return and_(
             self._parked(mapping),
             parked_change.c.topic == message.topic,
@@ -244,7 +248,7 @@ def _chunks(values: list[str]) -> Iterator[list[str]]:
     return (values[start : start + _CHUNK] for start in range(0, len(values), _CHUNK))
 
 
-def _failure(row: Any) -> OpenFailure:  # noqa: ANN401  a row
+def _failure(row: Any) -> OpenFailure:
     return OpenFailure(
         row.mapping,
         row.record_id,
@@ -258,7 +262,7 @@ def _failure(row: Any) -> OpenFailure:  # noqa: ANN401  a row
     )
 
 
-def _parked_message(row: Any) -> StoredMessage:  # noqa: ANN401  a row
+def _parked_message(row: Any) -> StoredMessage:
     headers = tuple(
         (name, None if value is None else bytes.fromhex(value)) for name, value in orjson.loads(row.headers)
     )

@@ -1,0 +1,182 @@
+"""The worker's composition root: opens Kafka, state, apps and metrics, runs the loop, closes everything."""
+
+import random
+import threading
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from importlib.metadata import version
+
+from plumbing.kafka import close_consumer, consumer, until_reachable
+from schemas.config.model import Config
+from schemas.events import SyncProgress
+from worker.batch import Batch, Part, by_topic, next_offsets
+from worker.drain import Drain, ends_now
+from worker.lane import Abandoned, Lane, World
+from worker.loop import LaneRunner, Loop, SharedOffsets
+from worker.message import Message
+from worker.opening import (
+    Services,
+    WrongConfiguration,
+    compile_plans,
+    open_consumer,
+    open_services,
+    open_translator,
+    split_into_lanes,
+)
+from worker.originals import Originals
+from worker.progress import Heartbeat, Tally
+from worker.rebalance import Handover
+from worker.replay import requests_in
+from worker.report import Reporter
+from worker.state.store import StateStore
+
+DONE = 0
+
+
+def run(config: Config, *, drain: bool, stop: threading.Event) -> int | list[WrongConfiguration]:
+    """Run a worker until `stop` is set, or, with `drain`, until everything that is in its topics now is settled.
+
+    Returns an exit code, or what is wrong in the configuration: then nothing was consumed. Raises what a lane's thread
+    could not deal with: then nothing of it was committed.
+    """
+    with ExitStack() as closing:
+        services = open_services(config, stop, closing)
+        if not isinstance(services, Services):
+            return services or DONE
+        tally = Tally(list(config.mappings), datetime.now(UTC))
+        lanes = [
+            _lane(config, services, tally, names, stop, closing)
+            for names in split_into_lanes(config.mappings)
+        ]
+        try:
+            wrong = [each for lane in lanes for each in compile_plans(lane, config)]
+        except Abandoned:
+            return DONE
+        if wrong:
+            return wrong
+        for lane in lanes:
+            lane.cancel = threading.Event()
+        return Worker(config, services, lanes, tally, closing).work(drain=drain, stop=stop)
+
+
+def _lane(
+    config: Config,
+    services: Services,
+    tally: Tally,
+    names: Sequence[str],
+    stop: threading.Event,
+    closing: ExitStack,
+) -> Lane:
+    world = World(
+        apps={each: config.mappings[each].target.app for each in names},
+        connectors=services.connectors,
+        state=StateStore(services.engine, config.kafka.group),
+        reporter=Reporter(services.name, version("instep"), config.kafka.replay_topic),
+        translator=open_translator(config, closing),
+        report=services.errors.report,
+        metrics=services.metrics,
+        tally=tally,
+        log=services.log,
+        now=lambda: datetime.now(UTC),
+        jitter=random.random,
+        monotonic_s=time.monotonic,
+    )
+    return Lane(world, {}, cancel=stop)
+
+
+@dataclass(frozen=True, slots=True)
+class Worker:
+    """A worker with everything open, about to join its group."""
+
+    config: Config
+    services: Services
+    lanes: Sequence[Lane]
+    tally: Tally
+    closing: ExitStack
+
+    def work(self, *, drain: bool, stop: threading.Event) -> int:
+        """Join the group and run the loop; returns the exit code."""
+        kafka, log = self.config.kafka, self.services.log
+        opened = until_reachable(lambda: open_consumer(self.config), stop)
+        if opened is None:
+            return DONE
+        self.closing.callback(close_consumer, opened)
+        topics = [
+            *dict.fromkeys(each.source.topic for each in self.config.mappings.values()),
+            kafka.replay_topic,
+        ]
+        ends = ends_now(opened, topics) if drain else {}
+        loop = Loop(
+            consumer=opened,
+            runners=[self._runner(lane) for lane in self.lanes],
+            batch=self.config.worker.batch,
+            stop=stop,
+            log=log,
+            monotonic_s=time.monotonic,
+            on_poll=lambda: self.services.metrics.note_lag(opened, time.monotonic()),
+            shared=SharedOffsets(kafka.replay_topic, len(self.lanes)),
+        )
+        opened.subscribe(topics, listener=Handover(opened, loop.release, log))
+        beat = Heartbeat(self._beat, self.config.worker.progress_s)
+        beat.start()
+        self.closing.callback(beat.stop)
+        log.info("working", group=kafka.group, topics=topics, worker=self.services.name)
+        loop.run(Drain(self.services.admin, kafka.group, ends).is_reached if drain else None)
+        log.info("stopped", worker=self.services.name)
+        return DONE
+
+    def _runner(self, lane: Lane) -> LaneRunner:
+        executor = ThreadPoolExecutor(1, thread_name_prefix="instep-lane")
+        self.closing.callback(executor.shutdown, wait=False, cancel_futures=True)
+        executor.submit(lane.follow_parked)
+        sources = {self.config.mappings[name].source.topic for name in lane.plans}
+        topics = frozenset({*sources, self.config.kafka.replay_topic})
+        return LaneRunner(lane, self._preparation(lane), topics, executor)
+
+    def _preparation(self, lane: Lane) -> Callable[[Sequence[Message]], Batch]:
+        """Return what decodes polled messages for a lane; it has decoders of its own, as it runs beside the lane's thread."""
+        translator = open_translator(self.config, self.closing)
+        originals = Originals(lambda: consumer(self.config.kafka, None))
+        self.closing.callback(originals.close)
+        replay_topic, codec = self.config.kafka.replay_topic, self.services.codec
+
+        def prepare(messages: Sequence[Message]) -> Batch:
+            topics = by_topic(messages)
+            requests, strange = requests_in(topics.pop(replay_topic, ()), codec.decode)
+            if strange:
+                self.services.log.warning("messages that are no replay request", count=strange)
+            parts: list[Part] = []
+            for name, plan in lane.plans.items():
+                mine = [each for each in requests if each.mapping == name]
+                if mine:
+                    parts.append(translator.replays(plan, mine, originals.find))
+            sources = [plan for plan in lane.plans.values() if plan.topic in topics]
+            parts += [translator.part(plan, topics[plan.topic]) for plan in sources]
+            return Batch(parts, next_offsets(messages))
+
+        return prepare
+
+    def _beat(self) -> None:
+        """Tell what each mapping has done so far, even if that is nothing."""
+        now = datetime.now(UTC)
+        for lane in self.lanes:
+            paused = lane.paused
+            events = [
+                SyncProgress(
+                    worker=self.services.name,
+                    group=self.config.kafka.group,
+                    mapping=name,
+                    direction=plan.direction,
+                    at=now,
+                    started_at=self.tally.started_at,
+                    counts=self.tally.of(name),
+                    lag_records=self.services.metrics.lag_of(plan.topic),
+                    paused_code=paused.code if paused is not None else None,
+                )
+                for name, plan in lane.plans.items()
+            ]
+            self.services.errors.tell(events, self.services.log)
