@@ -35,3 +35,21 @@ class Config(Part):
         kafka = data.get("kafka")
         group = kafka.get("group") if isinstance(kafka, dict) else getattr(kafka, "group", None)
         return {**data, "sink": {"group": f"{group}.sink", **sink}} if isinstance(sink, dict) else data
+
+
+def config_schema() -> dict[str, Any]:
+    """Return the JSON Schema of a configuration file, for editors."""
+    schema = Config.model_json_schema()
+    # Parsing fills these in from kafka.group.
+    schema["required"].remove("sink")
+    del schema["$defs"]["SinkConfig"]["required"]
+    # A default that is a whole part says no more than the defaults in it.
+    for part in (schema, *schema["$defs"].values()):
+        for key in part["properties"].values():
+            if "$ref" in key:
+                key.pop("default", None)
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        **schema,
+        "title": "Instep configuration",
+    }

@@ -12,5 +12,4 @@ class Part(BaseModel):
         hide_input_in_errors=True,
         validate_default=True,
         use_attribute_docstrings=True,
-        ser_json_timedelta="iso8601",
     )

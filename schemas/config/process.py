@@ -1,18 +1,23 @@
 """The `worker` and `sink` parts of the configuration."""
 
 from datetime import timedelta
-from typing import Annotated
+from typing import Annotated, Any
 
 from pydantic import Field, SecretStr
 
 from schemas.config.part import Part
-from schemas.config.scalar import Address, Duration, ListenAddress, Name, StateUrl, Text, Whole
+from schemas.config.scalar import WHOLE, Address, Duration, ListenAddress, Name, StateUrl, Text
+
+
+def _shown(default: str) -> Any:
+    # In the JSON Schema: as it is written in a file, and not as stars where it could have been a secret.
+    return Field(json_schema_extra={"default": default})
 
 
 class StateConfig(Part):
     """Where a worker remembers open failures and parked changes."""
 
-    url: StateUrl = SecretStr("sqlite:///instep-worker.db")
+    url: Annotated[StateUrl, _shown("sqlite:///instep-worker.db")] = SecretStr("sqlite:///instep-worker.db")
     """A SQLite file, or a PostgreSQL database: several workers of one group need a database that they share."""
 
 
@@ -21,9 +26,9 @@ class WorkerConfig(Part):
 
     state: StateConfig = StateConfig()
     """Where the worker remembers open failures."""
-    batch: Annotated[Whole, Field(ge=1, le=50_000)] = 2000
+    batch: Annotated[int, Field(ge=1, le=50_000), WHOLE] = 2000
     """How many changes at most are applied in one go."""
-    metrics: ListenAddress | None = Address("127.0.0.1", 9101)
+    metrics: Annotated[ListenAddress | None, _shown("127.0.0.1:9101")] = Address("127.0.0.1", 9101)
     """Where the worker serves its metrics, as host:port; null: nowhere."""
     progress_s: Annotated[float, Field(ge=0.1, le=3600)] = 5
     """How many seconds lie between two progress events."""
@@ -34,18 +39,18 @@ class WorkerConfig(Part):
 class StoreConfig(Part):
     """Where the sink keeps its entries."""
 
-    url: StateUrl = SecretStr("sqlite:///instep-sink.db")
+    url: Annotated[StateUrl, _shown("sqlite:///instep-sink.db")] = SecretStr("sqlite:///instep-sink.db")
     """A SQLite file, or a PostgreSQL database, which is the choice for production."""
 
 
 class RetentionConfig(Part):
     """How long what is over is kept. Open entries are never aged out."""
 
-    closed: Annotated[Duration, Field(gt=timedelta(0))] = timedelta(days=7)
+    closed: Annotated[Duration, Field(gt=timedelta(0)), _shown("7d")] = timedelta(days=7)
     """How long resolved and discarded entries are kept."""
-    payload: Annotated[Duration, Field(gt=timedelta(0))] = timedelta(days=7)
+    payload: Annotated[Duration, Field(gt=timedelta(0)), _shown("7d")] = timedelta(days=7)
     """How long the messages of closed entries are kept, which may be shorter."""
-    batch_rows: Annotated[Whole, Field(ge=1, le=100_000)] = 1000
+    batch_rows: Annotated[int, Field(ge=1, le=100_000), WHOLE] = 1000
     """How many rows one transaction deletes."""
 
 
@@ -54,7 +59,7 @@ class SinkConfig(Part):
 
     store: StoreConfig = StoreConfig()
     """Where the entries are kept."""
-    listen: ListenAddress = Address("127.0.0.1", 8080)
+    listen: Annotated[ListenAddress, _shown("127.0.0.1:8080")] = Address("127.0.0.1", 8080)
     """Where metrics and health are served, as host:port."""
     group: Name
     """The consumer group of the sinks; left out: the workers' group with `.sink` after it."""
@@ -62,5 +67,5 @@ class SinkConfig(Part):
     """How long closed entries are kept."""
     archive: Text | None = None
     """A folder for what `instep errors clear` archives; left out: the folder that the command runs in."""
-    replay_timeout_s: Annotated[Whole, Field(ge=1)] = 300
+    replay_timeout_s: Annotated[int, Field(ge=1), WHOLE] = 300
     """How many seconds a worker has to answer a replay before the entry is shown as unconfirmed."""

@@ -101,7 +101,8 @@ def _state_url(value: SecretStr) -> SecretStr:
     return database_url(value, STATE_SCHEMES)
 
 
-Whole = Annotated[int, BeforeValidator(_whole_number, json_schema_input_type=int)]
+WHOLE = BeforeValidator(_whole_number)
+"""Put last on an int: pydantic alone would take true for 1 and 2.0 for 2."""
 Duration = Annotated[
     timedelta,
     BeforeValidator(parse_duration),

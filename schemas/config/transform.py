@@ -15,7 +15,7 @@ from pydantic.json_schema import SkipJsonSchema
 
 from schemas.config.part import Part
 from schemas.config.problem import did_you_mean
-from schemas.config.scalar import Whole, wrong
+from schemas.config.scalar import WHOLE, wrong
 
 
 def _scalar(value: Any) -> Any:
@@ -38,9 +38,9 @@ class Substring(Part):
     """Keep a part of a text."""
 
     kind: SkipJsonSchema[Literal["substring"]] = "substring"
-    start: Annotated[Whole, Field(ge=0)] = 0
+    start: Annotated[int, Field(ge=0), WHOLE] = 0
     """How many characters to leave out at the start."""
-    length: Annotated[Whole, Field(ge=0)] | None = None
+    length: Annotated[int, Field(ge=0), WHOLE] | None = None
     """How many characters to keep; left out: all that follow."""
 
 
@@ -88,7 +88,7 @@ class Round(Part):
     """Round a number, halves away from zero."""
 
     kind: SkipJsonSchema[Literal["round"]] = "round"
-    digits: Annotated[Whole, Field(ge=-30, le=30)] = 0
+    digits: Annotated[int, Field(ge=-30, le=30), WHOLE] = 0
     """How many digits to keep after the decimal point."""
 
 

@@ -6,7 +6,7 @@ from typing import Any
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
-from schemas.config.model import Config
+from schemas.config.model import config_schema
 from schemas.config.problem import Path, did_you_mean
 
 _WORDS = {
@@ -91,7 +91,7 @@ def _unknown_choice(expected: str, value: object) -> str:
 
 def _known_keys(path: Path) -> set[str]:
     """Return the keys that the model has at a path, found in its JSON Schema."""
-    schema = Config.model_json_schema()
+    schema = config_schema()
     nodes = list(_alternatives(schema, schema))
     for step in path:
         nodes = [
