@@ -60,9 +60,9 @@ def test_an_app_that_is_broken_offers_no_decision_about_records() -> None:
 
 
 def test_optional_parts_appear_once_all_their_parameters_are_known() -> None:
-    too_long = catalogue()["too_long"]
-    assert too_long.say({"field": "name", "limit": "5"}) == "The value of name is too long for the target."
-    assert "9 characters, at most 5 fit" in too_long.say({"field": "name", "limit": "5", "length": "9"})
+    missing = catalogue()["field_missing"]
+    assert missing.say({"entity": "account"}) == "The target lacks a field of the mapping in account."
+    assert missing.say({"column": "vat"}) == "The target lacks a field of the mapping: vat."
 
 
 def test_a_parameter_may_hold_braces_and_brackets() -> None:
