@@ -1,0 +1,64 @@
+"""`instep worker --drain` as a side, in as many processes as wanted."""
+
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import yaml
+
+from benchmarks.ground import Ground
+from benchmarks.sides import Command, Side
+from benchmarks.targets import TABLE, Target
+from benchmarks.topics import Topic
+from tests.services.process import free_port
+
+INSTEP = str(Path(sys.executable).with_name("instep"))
+
+
+def workers(ground: Ground, processes: int = 1, *, name: str = "instep worker") -> Side:
+    """Return the side: one configuration with a group and topics of its own for each turn.
+
+    State in SQLite for one worker, as by default; in PostgreSQL for several, which need a database that they share.
+    """
+
+    def commands(topic: Topic, target: Target, folder: Path) -> Sequence[Command]:
+        group = f"instep-{uuid4().hex}"
+        state = f"sqlite:///{folder}/state.db" if processes == 1 else ground.new_postgres_url()
+        files = []
+        for number in range(processes):
+            file = folder / f"instep-{number}.yaml"
+            content = _configuration(ground, topic, target, group, state)
+            file.write_text(yaml.safe_dump(content, sort_keys=False))
+            files.append(file)
+        create_topics(files[0])
+        return [Command([INSTEP, "worker", "-c", str(file), "--drain"]) for file in files]
+
+    return Side(f"{name} × {processes}", commands, ends_itself=True)
+
+
+def create_topics(file: Path) -> None:
+    """Make the topics of our own that a configuration names."""
+    subprocess.run([INSTEP, "topics", "create", "-c", str(file)], check=True, capture_output=True)
+
+
+def _configuration(ground: Ground, topic: Topic, target: Target, group: str, state: str) -> dict[str, Any]:
+    return {
+        "kafka": {
+            "bootstrap": ground.bootstrap,
+            "group": group,
+            "errors_topic": f"{group}.errors",
+            "registry": {"url": ground.registry},
+        },
+        "apps": {"erp": {}, "crm": {"connector": "sql", "url": target.url}},
+        "mappings": {
+            "customers": {
+                "source": {"app": "erp", "entity": "customers", "topic": topic.name, "key": "number"},
+                "target": {"app": "crm", "entity": TABLE, "key": "number"},
+                "on_delete": "propagate",
+            }
+        },
+        "worker": {"state": {"url": state}, "batch": 2000, "metrics": f"127.0.0.1:{free_port()}"},
+    }
