@@ -11,7 +11,8 @@ from worker.connectors.protocol import Connector, Refused
 from worker.fault import Fault
 from worker.lane import SCHEMA_CODES
 from worker.mappings import compile_mapping, find_problems
-from worker.opening import WrongConfiguration, open_connector, say
+from worker.opening import WrongConfiguration, open_connector
+from worker.report import message_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,4 +60,4 @@ def _check_access(app: str, connector: Connector, entities: Sequence[str]) -> It
 
 
 def _finding(path: str, fault: Fault) -> Finding:
-    return Finding(path, say(fault), unreachable=catalogue()[fault.code].category == "transient")
+    return Finding(path, message_of(fault), unreachable=catalogue()[fault.code].category == "transient")

@@ -16,7 +16,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from structlog.typing import FilteringBoundLogger
 
 from plumbing.unreachable import UnreachableError
-from schemas.events import ALL_MAPPINGS, Event, Outcome, Resolution
+from schemas.events import ALL_MAPPINGS, Event, Outcome, Resolution, SyncResolved
 from worker.apply import Jitter
 from worker.batch import Batch, Change, Part, Translator
 from worker.breaker import Breaker, probe_delay_s
@@ -27,7 +27,7 @@ from worker.metrics import WorkerMetrics
 from worker.parked import follow
 from worker.plan import MappingPlan
 from worker.progress import Tally
-from worker.report import Reporter, app_failed_event, app_failure_id, resolved_event
+from worker.report import Reporter, app_failed_event, app_failure_id
 from worker.settle import Settled, settle
 from worker.state.store import StateStore
 
@@ -251,18 +251,17 @@ class Lane:
         return outage
 
     def _app_resumes(self, outage: Outage) -> None:
-        failure = app_failure_id(outage.app, outage.since, outage.reported, self.reporter)
-        resolved = resolved_event(
-            ALL_MAPPINGS,
-            "forward",
-            outage.app,
-            failure,
-            Resolution.RELEASED,
-            None,
-            None,
-            None,
-            self.now(),
-            self.reporter,
+        resolved = SyncResolved(
+            failure_id=app_failure_id(outage.app, outage.since, outage.reported, self.reporter),
+            mapping=ALL_MAPPINGS,
+            direction="forward",
+            record_id=outage.app,
+            how=Resolution.RELEASED,
+            outcome=None,
+            replay_id=None,
+            position=None,
+            resolved_at=self.now(),
+            worker=self.reporter.worker,
         )
         self.send([resolved])
         self._resume(outage.app)

@@ -105,9 +105,8 @@ def compile_plans(lane: Lane, config: Config) -> list[WrongConfiguration]:
     """
     wrong: list[WrongConfiguration] = []
     for name in lane.world.apps:
-        ask = partial(_describe, lane.connector_of(name), config.mappings[name])
-        described: Description | Fault = lane.patiently(name, ask)
-        if isinstance(described, Fault):
+        described = lane.patiently(name, partial(_describe, lane.connector_of(name), config.mappings[name]))
+        if not isinstance(described, Description):
             wrong.append(WrongConfiguration(f"mappings.{name}.target.entity", message_of(described)))
             continue
         plan = compile_mapping(name, config.mappings[name], described)

@@ -1,6 +1,6 @@
 """Step 7: failures and resolutions become events, none larger than the broker takes. Pure."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from string import Formatter
@@ -10,20 +10,18 @@ from schemas.catalogue import Scope, catalogue
 from schemas.events import (
     ALL_MAPPINGS,
     Event,
-    Outcome,
-    Position,
     RecordReference,
-    Resolution,
     SyncFailed,
-    SyncResolved,
     event_key,
     failure_id,
 )
 from worker.decide import OpenFailure
 from worker.fault import Fault
-from worker.message import Message, original_of, position_of
+from worker.message import original_of, position_of
 from worker.plan import MappingPlan, Row
-from worker.translate import message_record_id, record_id
+from worker.translate import Broken, Candidate, record_id
+
+Change = Candidate | Broken
 
 MAX_MESSAGE_BYTES = 2048
 MAX_TRACE_BYTES = 8192
@@ -42,49 +40,37 @@ class Reporter:
 
 def failed_event(
     mapping: MappingPlan,
-    message: Message,
-    key: Row,
-    target_key: Row,
+    change: Change,
     fault: Fault,
     failure: OpenFailure,
-    replay_id: str | None,
     now: datetime,
     reporter: Reporter,
 ) -> SyncFailed:
     """Return the event for one failed change; `failure` is its row in the state store."""
-    code = catalogue()[fault.code]
-    parameters = {name: str(value) for name, value in fault.parameters.items()}
-    return SyncFailed(
+    target_key = change.target_key if isinstance(change, Candidate) else ()
+    event = _event(fault, failure.first_failed_at, now, reporter)
+    return replace(
+        event,
         failure_id=failure.failure_id,
         mapping=mapping.name,
         direction=mapping.direction,
-        source=_reference(
-            mapping.source_app, mapping.source_entity, mapping.source_key, key, mapping.source_link
-        )
-        if key
-        else RecordReference(mapping.source_app, mapping.source_entity, message_record_id(message)),
-        target=_reference(
-            mapping.target_app, mapping.target_entity, mapping.target_key, target_key, mapping.target_link
+        source=RecordReference(
+            mapping.source_app,
+            mapping.source_entity,
+            failure.record_id,
+            _expand(mapping.source_link, mapping.source_key, change.key),
         ),
-        category=code.category,
-        code=code.name,
-        scope=code.scope,
-        parameters=parameters,
-        message=message_of(fault),
-        exception_type=fault.exception_type,
-        top_frame=fault.top_frame,
-        trace=_shorten(fault.trace, MAX_TRACE_BYTES) if fault.trace else None,
+        target=RecordReference(
+            mapping.target_app,
+            mapping.target_entity,
+            record_id(target_key) if target_key else "",
+            _expand(mapping.target_link, mapping.target_key, target_key),
+        ),
         attempt=failure.attempt,
-        first_failed_at=failure.first_failed_at,
-        failed_at=now,
         retry_at=retry_at(fault.code, failure.attempt, now),
-        waits_for=None,
-        position=position_of(message),
-        original=original_of(message),
-        replay_topic=reporter.replay_topic,
-        replay_id=replay_id,
-        worker=reporter.worker,
-        version=reporter.version,
+        position=position_of(change.message),
+        original=original_of(change.message),
+        replay_id=change.replay.replay_id if change.replay is not None else None,
     )
 
 
@@ -92,24 +78,35 @@ def app_failed_event(
     app: str, fault: Fault, since: datetime, attempt: int, now: datetime, reporter: Reporter
 ) -> SyncFailed:
     """Return the one event that says that a whole app is broken since some time."""
-    code = catalogue()[fault.code]
-    parameters = {name: str(value) for name, value in fault.parameters.items()}
-    return SyncFailed(
+    return replace(
+        _event(fault, since, now, reporter),
         failure_id=app_failure_id(app, since, attempt, reporter),
-        mapping=ALL_MAPPINGS,
-        direction="forward",
         source=RecordReference("", "", app),
         target=RecordReference(app, "", ""),
+        scope=Scope.APP,
+        attempt=attempt,
+    )
+
+
+def _event(fault: Fault, first_failed_at: datetime, now: datetime, reporter: Reporter) -> SyncFailed:
+    """Return what every failure says; whose it is comes on top."""
+    code = catalogue()[fault.code]
+    return SyncFailed(
+        failure_id="",
+        mapping=ALL_MAPPINGS,
+        direction="forward",
+        source=RecordReference("", "", ""),
+        target=RecordReference("", "", ""),
         category=code.category,
         code=code.name,
-        scope=Scope.APP,
-        parameters=parameters,
+        scope=code.scope,
+        parameters={name: str(value) for name, value in fault.parameters.items()},
         message=message_of(fault),
         exception_type=fault.exception_type,
         top_frame=fault.top_frame,
         trace=_shorten(fault.trace, MAX_TRACE_BYTES) if fault.trace else None,
-        attempt=attempt,
-        first_failed_at=since,
+        attempt=1,
+        first_failed_at=first_failed_at,
         failed_at=now,
         retry_at=None,
         waits_for=None,
@@ -126,24 +123,6 @@ def app_failure_id(app: str, since: datetime, attempt: int, reporter: Reporter) 
     """Return the id of an app's failure, as this worker saw it."""
     return failure_id(
         f"{ALL_MAPPINGS}:{app}", reporter.worker, 0, int(since.timestamp() * 1_000_000), attempt
-    )
-
-
-def resolved_event(
-    mapping: str,
-    direction: str,
-    record: str,
-    failure: str,
-    how: Resolution,
-    outcome: Outcome | None,
-    replay_id: str | None,
-    position: Position | None,
-    now: datetime,
-    reporter: Reporter,
-) -> SyncResolved:
-    """Return the event that says that a failure is over."""
-    return SyncResolved(
-        failure, mapping, direction, record, how, outcome, replay_id, position, now, reporter.worker
     )
 
 
@@ -169,15 +148,11 @@ def fit(event: SyncFailed, encode: Callable[[Event], bytes], limit_bytes: int) -
     return event
 
 
-def _reference(app: str, entity: str, names: tuple[str, ...], key: Row, link: str | None) -> RecordReference:
-    fields = {name: str(value) for name, value in zip(names, key, strict=False)}
-    return RecordReference(app, entity, record_id(key) if key else "", _expand(link, fields))
-
-
-def _expand(link: str | None, fields: Mapping[str, str]) -> str | None:
+def _expand(link: str | None, names: tuple[str, ...], key: Row) -> str | None:
     """Return a link with its `{field}`s filled in, quoted for a URL; None where a field is not known."""
     if link is None:
         return None
+    fields = {name: str(value) for name, value in zip(names, key, strict=False)}
     parts = []
     for literal, name, _, _ in Formatter().parse(link):
         parts.append(literal)
@@ -190,17 +165,9 @@ def _expand(link: str | None, fields: Mapping[str, str]) -> str | None:
 
 def message_of(fault: Fault) -> str:
     """Return what is to be said of a fault: the catalogue's sentence, and what the other app said, if that adds to it."""
-    parameters = {name: str(value) for name, value in fault.parameters.items()}
-    text = catalogue()[fault.code].message.format_map(_Unknown(parameters))
+    text = catalogue()[fault.code].say(fault.parameters)
     adds = fault.detail and fault.detail not in text
     return _shorten(f"{text} {fault.detail}" if adds else text, MAX_MESSAGE_BYTES)
-
-
-class _Unknown(dict[str, str]):
-    """Parameters of a message, of which some may not be known."""
-
-    def __missing__(self, name: str) -> str:
-        return f"({name})"
 
 
 def _shorten(text: str, limit_bytes: int) -> str:

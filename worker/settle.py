@@ -16,7 +16,7 @@ from datetime import datetime
 from typing import Protocol
 
 from schemas.catalogue import Scope, catalogue
-from schemas.events import Event, Outcome, Resolution, SyncFailed, failure_id
+from schemas.events import Event, Outcome, Resolution, SyncFailed, SyncResolved, failure_id
 from worker.apply import Applied, Jitter, Wait, apply
 from worker.batch import Change
 from worker.connectors.protocol import Connector, Refused
@@ -24,9 +24,9 @@ from worker.decide import OpenFailure, Verdict, decide
 from worker.fault import Fault
 from worker.message import Message, position_of
 from worker.plan import MappingPlan
-from worker.report import Reporter, failed_event, resolved_event
+from worker.report import Reporter, failed_event
 from worker.state.store import StateStore
-from worker.translate import Candidate, record_of
+from worker.translate import Broken, Candidate, record_of
 
 
 class Effects(Protocol):
@@ -91,51 +91,62 @@ def settle(
     records = {record_of(each): each for each in changes}
     strict = mapping.order == "strict"
     with effects.state.lock(mapping.name, records, parked=strict) as locked:
-        open_failures, waiting = locked.failures, frozenset() if following else locked.parked
+        behind = frozenset[str]() if following else locked.parked
         verdicts = {
-            record: decide(each, open_failures.get(record), mapping.order, parked=record in waiting)
+            record: decide(each, locked.failures.get(record), mapping.order, parked=record in behind)
             for record, each in records.items()
         }
-        to_write = [each for record, each in records.items() if verdicts[record] is Verdict.WRITE]
-        applied = _apply(mapping, to_write, effects)
+        work = Round(mapping, records, verdicts, locked.failures)
+        applied = _apply(mapping, [records[record] for record in work.having(Verdict.WRITE)], effects)
         if isinstance(applied, Refused):
             return applied
-        faulty, deferred = _second_chances(applied.faults, last_chance=last_chance)
-        faulty += [(each, each.fault) for each in to_write if not isinstance(each, Candidate)]
-        now = effects.now()
-        failures = [_open_failure(mapping, each, fault, open_failures, now) for each, fault in faulty]
-        effects.state.remember(failures)
-        parked = [
-            (record, each.message) for record, each in records.items() if verdicts[record] is Verdict.PARK
-        ]
-        full = effects.state.park(mapping.name, parked)
-        failed = [
-            _failed_event(mapping, each, fault, failure, now, effects.reporter)
-            for (each, fault), failure in zip(faulty, failures, strict=True)
-        ]
-        unresolved = {failure.record_id for failure in failures} | {record_of(each) for each in deferred}
-        over = {
-            record: each
-            for record, each in records.items()
-            if record not in unresolved and verdicts[record] in (Verdict.WRITE, Verdict.DROP)
-        }
-        answers = _answers(
-            mapping, records, verdicts, over, open_failures, _only(applied.counts), now, effects
-        )
-        effects.send([*failed, *answers])
-        effects.state.forget(
-            mapping.name, [open_failures[record] for record in over if record in open_failures]
-        )
-    counts = dict(applied.counts)
-    counts[Outcome.FAILED] = len(failed)
-    counts[Outcome.SUPERSEDED] = sum(
-        verdict is Verdict.SUPERSEDED and records[record].replay is None
-        for record, verdict in verdicts.items()
+        settled = _remember_and_report(work, applied, effects, last_chance=last_chance)
+    parked = work.having(Verdict.PARK) | locked.parked if strict and not following else set()
+    failed = {failure.source.record_id for failure in settled.failures} | work.untouched_failures
+    return replace(settled, freed=tuple(parked - failed))
+
+
+@dataclass(frozen=True, slots=True)
+class Round:
+    """The changes of a round by record, what is to be done with each, and the failures that were open before."""
+
+    mapping: MappingPlan
+    records: Mapping[str, Change]
+    verdicts: Mapping[str, Verdict]
+    open_failures: Mapping[str, OpenFailure]
+
+    def having(self, verdict: Verdict) -> set[str]:
+        """Return the records with a verdict."""
+        return {record for record, each in self.verdicts.items() if each is verdict}
+
+    @property
+    def untouched_failures(self) -> set[str]:
+        """The open failures that this round neither tries again nor gives up."""
+        return set(self.open_failures) - self.having(Verdict.WRITE) - self.having(Verdict.DROP)
+
+
+def _remember_and_report(work: Round, applied: Applied, effects: Effects, *, last_chance: bool) -> Settled:
+    mapping, now = work.mapping, effects.now()
+    faulty, deferred = _second_chances(applied.faults, last_chance=last_chance)
+    broken = [work.records[record] for record in work.having(Verdict.WRITE)]
+    faulty += [(each, each.fault) for each in broken if isinstance(each, Broken)]
+    failures = [_open_failure(mapping, each, fault, work.open_failures, now) for each, fault in faulty]
+    effects.state.remember(failures)
+    parked = [(record, work.records[record].message) for record in work.having(Verdict.PARK)]
+    full = effects.state.park(mapping.name, parked)
+    failed = [
+        failed_event(mapping, each, fault, failure, now, effects.reporter)
+        for (each, fault), failure in zip(faulty, failures, strict=True)
+    ]
+    unresolved = {failure.record_id for failure in failures} | {record_of(each) for each in deferred}
+    over = (work.having(Verdict.WRITE) | work.having(Verdict.DROP)) - unresolved
+    effects.send([*failed, *_answers(work, over, _only(applied.counts), now, effects.reporter)])
+    effects.state.forget(
+        mapping.name, [work.open_failures[each] for each in over if each in work.open_failures]
     )
-    parked_now = {record for record, _ in parked} | locked.parked if strict and not following else frozenset()
-    still_failed = {failure.record_id for failure in failures} | (set(open_failures) - set(over))
-    freed = tuple(parked_now - still_failed)
-    return Settled(counts, failed, deferred, full, freed, applied.splits, applied.retries)
+    overtaken = [each for each in work.having(Verdict.SUPERSEDED) if work.records[each].replay is None]
+    counts = {**applied.counts, Outcome.FAILED: len(failed), Outcome.SUPERSEDED: len(overtaken)}
+    return Settled(counts, failed, deferred, full, (), applied.splits, applied.retries)
 
 
 def _apply(mapping: MappingPlan, changes: Sequence[Change], effects: Effects) -> Applied | Refused:
@@ -193,61 +204,31 @@ def _open_failure(
     )
 
 
-def _failed_event(
-    mapping: MappingPlan,
-    change: Change,
-    fault: Fault,
-    failure: OpenFailure,
-    now: datetime,
-    reporter: Reporter,
-) -> SyncFailed:
-    target_key = change.target_key if isinstance(change, Candidate) else ()
-    replay_id = change.replay.replay_id if change.replay is not None else None
-    event = failed_event(
-        mapping, change.message, change.key, target_key, fault, failure, replay_id, now, reporter
-    )
-    # the record's id is the one it failed under first, even if its replayed bytes tell it no more
-    return event if change.replay is None else _under_its_id(event, failure.record_id)
-
-
-def _under_its_id(event: SyncFailed, record: str) -> SyncFailed:
-    return replace(event, source=replace(event.source, record_id=record))
-
-
 def _answers(
-    mapping: MappingPlan,
-    records: Mapping[str, Change],
-    verdicts: Mapping[str, Verdict],
-    over: Mapping[str, Change],
-    open_failures: Mapping[str, OpenFailure],
-    outcome: Outcome | None,
-    now: datetime,
-    effects: Effects,
+    work: Round, over: set[str], outcome: Outcome | None, now: datetime, reporter: Reporter
 ) -> list[Event]:
     """Return what is to be said of failures that are over and of replays that came too late."""
     answers: list[Event] = []
-    for record, each in records.items():
-        replay, failure = each.replay, open_failures.get(record)
+    for record, each in work.records.items():
+        replay, failure, verdict = each.replay, work.open_failures.get(record), work.verdicts[record]
         if record in over and failure is not None:
-            how = _how(each, verdicts[record])
-            done = outcome if verdicts[record] is Verdict.WRITE else None
-            ended = failure.failure_id
-        elif replay is not None and verdicts[record] is Verdict.SUPERSEDED:
+            how, done, ended = _how(each, verdict), outcome, failure.failure_id
+        elif replay is not None and verdict is Verdict.SUPERSEDED:
             how, done, ended = Resolution.SUPERSEDED, Outcome.SUPERSEDED, replay.failure_id
         else:
             continue
         answers.append(
-            resolved_event(
-                mapping.name,
-                mapping.direction,
-                record,
-                ended,
-                how,
-                done,
-                replay.replay_id if replay is not None else None,
-                position_of(each.message),
-                now,
-                effects.reporter,
+            SyncResolved(
+                failure_id=ended,
+                mapping=work.mapping.name,
+                direction=work.mapping.direction,
+                record_id=record,
+                how=how,
+                outcome=None if verdict is Verdict.DROP else done,
+                replay_id=replay.replay_id if replay is not None else None,
+                position=position_of(each.message),
+                resolved_at=now,
+                worker=reporter.worker,
             )
         )
     return answers
