@@ -27,7 +27,7 @@ def reimport(store: Store, codec: Codec, now_us: int, *, newer_only: bool = Fals
     last: Quarantined | None = None
     while True:
         with store.writing() as connection:
-            page = read_quarantine(connection, after=last, limit=_PAGE, newer_only=newer_only)
+            page = read_quarantine(connection, after=last, limit=_PAGE, newer_only=newer_only, lock=True)
             if not page:
                 return Reimported(imported, kept)
             batch, readable = _read(codec, page)

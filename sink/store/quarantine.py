@@ -66,7 +66,12 @@ def keys_in_quarantine(connection: Connection, keys: Sequence[bytes]) -> set[byt
 
 
 def read_quarantine(
-    connection: Connection, *, after: Quarantined | None = None, limit: int, newer_only: bool = False
+    connection: Connection,
+    *,
+    after: Quarantined | None = None,
+    limit: int,
+    newer_only: bool = False,
+    lock: bool = False,
 ) -> list[Quarantined]:
     """Return messages in quarantine in the order of their topics, those behind `after` first."""
     place = (quarantine.c.topic, quarantine.c.partition, quarantine.c.position)
@@ -76,6 +81,8 @@ def read_quarantine(
         wanted = wanted.where(tuple_(*place) > tuple_(*(literal(part) for part in last)))
     if newer_only:
         wanted = wanted.where(quarantine.c.newer)
+    if lock:
+        wanted = wanted.with_for_update(skip_locked=True)
     return [
         Quarantined(
             row.id,
@@ -90,7 +97,7 @@ def read_quarantine(
             row.newer,
             row.quarantined_us,
         )
-        for row in connection.execute(wanted.with_for_update(skip_locked=True))
+        for row in connection.execute(wanted)
     ]
 
 

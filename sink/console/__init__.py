@@ -1,0 +1,1 @@
+"""The sink's store on the command line: what `instep errors …` prints and asks."""

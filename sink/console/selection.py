@@ -1,0 +1,115 @@
+"""What the options of a command select, as text, turned into entries. Raises WrongUse for what makes no sense."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+
+from pydantic_core import PydanticCustomError
+from sqlalchemy import Connection
+
+from schemas.catalogue import Category, catalogue
+from schemas.config.problem import did_you_mean
+from schemas.config.scalar import parse_duration
+from sink.states import RELEVANT, State
+from sink.store.entries import Filter, PageKey, find_ids, read_ids
+
+_SHORTEST_ID = 4
+_WHOLE_ID = 16
+
+
+class WrongUse(Exception):  # noqa: N818  named for what is the case
+    """The options make no sense; the text says which and why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """The options as they were typed."""
+
+    ids: Sequence[str] = ()
+    states: Sequence[str] = ()
+    mappings: Sequence[str] = ()
+    categories: Sequence[str] = ()
+    codes: Sequence[str] = ()
+    records: Sequence[str] = ()
+    older_than: str | None = None
+    newer_than: str | None = None
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing was selected at all, which means everything."""
+        return self == Selection()
+
+
+def to_filter(selection: Selection, now_us: int, *, closed_too: bool = False) -> Filter:
+    """Return the entries that are meant: without states named, those that are not closed."""
+    states = tuple(State(_known("state", state, list(State))) for state in selection.states)
+    if not states and not closed_too and not selection.ids:
+        states = tuple(sorted(RELEVANT))
+    return Filter(
+        ids=tuple(selection.ids),
+        states=states,
+        mappings=tuple(selection.mappings),
+        categories=tuple(_known("category", each, list(Category)) for each in selection.categories),
+        codes=tuple(_known("code", code, list(catalogue())) for code in selection.codes),
+        records=tuple(selection.records),
+        failed_before_us=_before(selection.older_than, now_us, "--older-than"),
+        failed_after_us=_before(selection.newer_than, now_us, "--newer-than"),
+    )
+
+
+def over_before(text: str | None, now_us: int) -> int | None:
+    """Return the moment that lies a duration back."""
+    return _before(text, now_us, "--older-than")
+
+
+def whole_ids(connection: Connection, ids: Sequence[str]) -> list[str]:
+    """Return the whole ids of entries of which the first digits were typed."""
+    return [_whole_id(connection, each.strip().lower()) for each in ids]
+
+
+def selected_ids(connection: Connection, selection: Selection, now_us: int) -> list[str]:
+    """Return the ids that an action works on: those typed, or all that match at this moment."""
+    if selection.ids:
+        return whole_ids(connection, selection.ids)
+    return read_ids(connection, to_filter(selection, now_us))
+
+
+def read_cursor(text: str) -> PageKey:
+    """Return where the next page begins, as the page before said."""
+    moment, _, entry_id = text.partition("-")
+    if not moment.isdecimal() or not entry_id:
+        raise WrongUse(f'--after "{text}" is not what the page before ended with')
+    return int(moment), entry_id
+
+
+def write_cursor(key: PageKey) -> str:
+    """Return where the next page begins, as text."""
+    return f"{key[0]}-{key[1]}"
+
+
+def _whole_id(connection: Connection, typed: str) -> str:
+    if len(typed) >= _WHOLE_ID:
+        return typed
+    if len(typed) < _SHORTEST_ID or not typed.isalnum():
+        raise WrongUse(f'"{typed}" is no id of an entry; type at least its first {_SHORTEST_ID} digits')
+    found = find_ids(connection, typed)
+    if len(found) > 1:
+        raise WrongUse(f'several entries begin with "{typed}"; type more of the id')
+    return found[0] if found else typed
+
+
+def _known(what: str, value: str, known: Sequence[str]) -> str:
+    if value not in known:
+        listed = ", ".join(known) if len(known) <= 10 else "those of `instep explain`"
+        raise WrongUse(f'there is no {what} "{value}"; known are {listed}.{did_you_mean(value, known)}')
+    return value
+
+
+def _before(text: str | None, now_us: int, option: str) -> int | None:
+    if text is None:
+        return None
+    try:
+        age = parse_duration(text)
+    except PydanticCustomError as error:
+        raise WrongUse(f"{option} {error.message()}") from None
+    return now_us - age // timedelta(microseconds=1)
