@@ -156,7 +156,10 @@ class Isolation:
 
     def _query(self, statement: str) -> list[int]:
         """Return the numbers that a query over the set finds; none where we may not ask (no right to read a parent)."""
-        found: list[int] = []
+        return self._ask(statement) or []
+
+    def _ask(self, statement: str) -> list[int] | None:
+        found: list[int] | None = None
         try:
             with self.bulk.savepoint():
                 found = self.bulk.select_numbers(statement)
@@ -201,9 +204,9 @@ class Isolation:
             return batch
         found, free = sql.locked(self.bulk.flavour, self.plan, stage)
         there = self._query(found)
-        if there:
-            unlocked = set(self._query(free))
-            taken = [number for number in there if number not in unlocked]
+        unlocked = self._ask(free) if there else None
+        if unlocked is not None:
+            taken = sorted(set(there).difference(unlocked))
             self._refuse(
                 stage, taken, Fault("lock_timeout", {"entity": self.plan.table.description.entity}), faults
             )

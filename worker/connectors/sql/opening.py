@@ -1,8 +1,10 @@
 """Open a connection to the database that a URL names, set up for us."""
 
+import sqlite3
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
 from typing import Any
+from urllib.parse import quote
 
 import psycopg
 from pymysql.connections import Connection as MariadbConnection
@@ -16,6 +18,8 @@ from worker.connectors.sql.mariadb.bulk import MariadbBulk
 from worker.connectors.sql.mariadb.errors import diagnose as diagnose_mariadb
 from worker.connectors.sql.postgres.bulk import PostgresBulk
 from worker.connectors.sql.postgres.errors import diagnose as diagnose_postgres
+from worker.connectors.sql.sqlite.bulk import SqliteBulk
+from worker.connectors.sql.sqlite.errors import diagnose as diagnose_sqlite
 from worker.fault import Fault
 
 
@@ -70,6 +74,7 @@ class Dialect:
     diagnose: Callable[[Any], Diagnosis]
     arguments: Callable[[URL, Settings], dict[str, object]]
     set_up: Callable[[Any, Settings], None]
+    creator: Callable[[URL, Settings], Callable[[], Any]] | None = None
 
 
 class Opening:
@@ -78,11 +83,13 @@ class Opening:
     def __init__(self, url: str, settings: Settings) -> None:
         self.settings = settings
         self._url, self._dialect = _read(url)
+        creator = self._dialect.creator
         self._engine = create_engine(
             self._url,
             poolclass=NullPool,
             hide_parameters=True,
             connect_args=self._dialect.arguments(self._url, settings),
+            **({"creator": creator(self._url, settings)} if creator else {}),
         )
 
     def open(self) -> Bulk:
@@ -164,8 +171,39 @@ def _set_up_mariadb(connection: "MariadbConnection[Any]", settings: Settings) ->
     connection.commit()
 
 
+def _no_arguments(_url: URL, _settings: Settings) -> dict[str, object]:
+    return {}
+
+
+def _sqlite_creator(url: URL, settings: Settings) -> Callable[[], sqlite3.Connection]:
+    def connect() -> sqlite3.Connection:
+        # mode=rw: a database that is not there is an error, not a new empty one.
+        where = (
+            f"file:{quote(url.database)}?mode=rw"
+            if url.database and url.database != ":memory:"
+            else ":memory:"
+        )
+        return sqlite3.connect(
+            where,
+            uri=where != ":memory:",
+            timeout=settings.lock_timeout_s,
+            isolation_level=None,
+            check_same_thread=False,
+        )
+
+    return connect
+
+
+def _set_up_sqlite(connection: sqlite3.Connection, _settings: Settings) -> None:
+    connection.execute("PRAGMA foreign_keys = ON")
+    connection.execute("PRAGMA temp_store = MEMORY")
+
+
 _DIALECTS = {
     "mysql": Dialect("pymysql", MariadbBulk, diagnose_mariadb, _mariadb_arguments, _set_up_mariadb),
     "mariadb": Dialect("pymysql", MariadbBulk, diagnose_mariadb, _mariadb_arguments, _set_up_mariadb),
     "postgresql": Dialect("psycopg", PostgresBulk, diagnose_postgres, _postgres_arguments, _set_up_postgres),
+    "sqlite": Dialect(
+        "pysqlite", SqliteBulk, diagnose_sqlite, _no_arguments, _set_up_sqlite, _sqlite_creator
+    ),
 }

@@ -199,8 +199,11 @@ def delete(flavour: Flavour, plan: Plan) -> str:
     join = same_key(flavour, plan, "t", "d")
     if flavour.joins_in_update:
         return f"DELETE t FROM {plan.table.name} t JOIN {plan.drops} d ON {join} WHERE {between('d')}"
-    inner = f"SELECT 1 FROM {plan.drops} d WHERE {join} AND {between('d')}"
-    return f"DELETE FROM {plan.table.name} AS t WHERE EXISTS ({inner})"
+    keys = f"SELECT {names(flavour, plan.key, 'd')} FROM {plan.drops} d WHERE {between('d')}"
+    statement = f"DELETE FROM {plan.table.name} AS t WHERE ({names(flavour, plan.key, 't')}) IN ({keys})"
+    if plan.key_is_exact:
+        return statement
+    return f"{statement} AND EXISTS (SELECT 1 FROM {plan.drops} d WHERE {join})"
 
 
 def orphans(flavour: Flavour, plan: Plan, foreign: ForeignKey) -> str:
