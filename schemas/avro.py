@@ -1,0 +1,51 @@
+"""The Avro schemas of this package, as fastavro wants them. Read from package data."""
+
+import json
+from collections.abc import Mapping
+from functools import cache
+from importlib.resources import files
+from types import MappingProxyType
+from typing import Any
+
+from fastavro import parse_schema
+
+EVENT_NAMES = ("SyncFailed", "SyncResolved", "SyncProgress", "ReplayRequest")
+
+
+@cache
+def schema_text(name: str, version: int | None = None) -> str:
+    """Return the text of a schema ("SyncFailed"): the current one, or that of an earlier version of the contract."""
+    folder = files("schemas").joinpath("avsc")
+    if version is not None:
+        folder = folder.joinpath("history", str(version))
+    return folder.joinpath(f"{name}.avsc").read_text("utf-8")
+
+
+@cache
+def versions() -> tuple[int, ...]:
+    """Return the versions of the contract that were ever in use, oldest first; the last one is the current."""
+    return tuple(sorted(int(each.name) for each in files("schemas").joinpath("avsc", "history").iterdir()))
+
+
+@cache
+def event_schemas() -> Mapping[str, str]:
+    """Return the texts of the event schemas by name, as they are registered where there is a registry."""
+    return MappingProxyType({name: schema_text(name) for name in EVENT_NAMES})
+
+
+def parse_plain(text: str) -> Any:
+    """Return a parsed schema without logical types: fastavro then leaves numbers and bytes as they are.
+
+    Raises what fastavro raises for a text that is no Avro schema.
+    """
+    return parse_schema(_without_logical_types(json.loads(text)), named_schemas={})
+
+
+def _without_logical_types(schema: Any) -> Any:
+    match schema:
+        case dict():
+            return {key: _without_logical_types(part) for key, part in schema.items() if key != "logicalType"}
+        case list():
+            return [_without_logical_types(part) for part in schema]
+        case _:
+            return schema
