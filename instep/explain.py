@@ -57,6 +57,8 @@ def _list(codes: list["Code"]) -> None:
 
 
 def _page(code: "Code") -> None:
+    from schemas.catalogue_page import policy
+
     console = Console(highlight=False)
     console.print(f"[bold]{code.name}[/bold]  {code.title}")
     console.print(Padding(code.cause, (1, 0)))
@@ -65,26 +67,9 @@ def _page(code: "Code") -> None:
     facts.add_row("concerns", code.scope.replace("_", " "))
     facts.add_row("fixed by", _FIXERS[code.fixer])
     facts.add_row("decisions", ", ".join(code.decisions) or "none")
-    facts.add_row("retried", _retries(code))
+    facts.add_row("tried again", policy(code))
     console.print(facts)
     if code.steps:
         console.print(Padding("What to do", (1, 0, 0, 0)), style="bold")
     for number, step in enumerate(code.steps, 1):
         console.print(Padding(f"{number}. {step}", (0, 0, 0, 2)), markup=False)
-
-
-def _retries(code: "Code") -> str:
-    at_once = f"{code.retry.in_place} times at once" if code.retry.in_place else ""
-    later = (
-        f"{len(code.retry.schedule_s)} times over {_span(sum(code.retry.schedule_s))}"
-        if code.retry.schedule_s
-        else ""
-    )
-    return ", then ".join(part for part in (at_once, later) if part) or "when you say so"
-
-
-def _span(seconds: int) -> str:
-    for unit, length in (("hours", 3600), ("minutes", 60)):
-        if seconds >= 2 * length:
-            return f"{seconds // length} {unit}"
-    return f"{seconds} seconds"

@@ -25,14 +25,15 @@ def app_inconsistencies(apps: Mapping[str, AppConfig], connectors: Collection[st
 
 def mapping_inconsistencies(
     mappings: Mapping[str, MappingConfig],
-    app_names: Collection[str],
+    app_names: Collection[str] | None,
     apps: Mapping[str, AppConfig],
     own_topics: Collection[str],
 ) -> Iterator[Found]:
-    """Yield what is wrong in mappings; `apps` are those of `app_names` that are well-formed."""
+    """Yield what is wrong in mappings; `apps` are those of `app_names` that are well-formed, None leaves apps unchecked."""
     for name, mapping in mappings.items():
         path = ("mappings", name)
-        yield from _apps(path, mapping, app_names, apps)
+        if app_names is not None:
+            yield from _apps(path, mapping, app_names, apps)
         yield from _keys(path, mapping)
         yield from _links(path, mapping)
         yield from _policies(path, mapping)

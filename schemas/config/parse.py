@@ -67,7 +67,8 @@ def _across(data: Any, connectors: Collection[str] | None) -> Iterator[Found]:
     own_topics = () if kafka is None else (kafka.errors_topic, kafka.replay_topic)
     if len(set(own_topics)) < len(own_topics):
         yield ("kafka", "errors_topic"), "must not be the topic of the replays"
-    app_names = list(raw_apps) if isinstance(raw_apps, dict) else ()
+    # Without a list of apps none of them is unknown.
+    app_names = [str(name) for name in raw_apps] if isinstance(raw_apps, dict) else None
     yield from mapping_inconsistencies(
         _well_formed(data.get("mappings"), MappingConfig), app_names, apps, own_topics
     )

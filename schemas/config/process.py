@@ -46,9 +46,9 @@ class StoreConfig(Part):
 class RetentionConfig(Part):
     """How long what is over is kept. Open entries are never aged out."""
 
-    closed: Annotated[Duration, Field(gt=timedelta(0)), _shown("7d")] = timedelta(days=7)
+    closed: Annotated[Duration, _shown("7d")] = timedelta(days=7)
     """How long resolved and discarded entries are kept."""
-    payload: Annotated[Duration, Field(gt=timedelta(0)), _shown("7d")] = timedelta(days=7)
+    payload: Annotated[Duration, _shown("7d")] = timedelta(days=7)
     """How long the messages of closed entries are kept, which may be shorter."""
     batch_rows: Annotated[int, Field(ge=1, le=100_000), WHOLE] = 1000
     """How many rows one transaction deletes."""

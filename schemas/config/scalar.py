@@ -10,7 +10,9 @@ from pydantic_core import PydanticCustomError
 from schemas.config.problem import did_you_mean
 
 _UNITS = {"ms": "milliseconds", "s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
-_DURATION = re.compile(r"(\d{1,9})(ms|s|m|h|d)")
+_DURATION = re.compile(r"([1-9]\d{0,8})(ms|s|m|h|d)", re.ASCII)
+# A date as far away as this is still a date.
+_LONGEST = timedelta(days=36_500)
 _ADDRESS = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[^\s:\[\]]+):(\d{1,5})")
 
 STATE_SCHEMES = ("sqlite", "postgresql", "postgresql+psycopg")
@@ -38,11 +40,11 @@ def parse_duration(text: object) -> timedelta:
         return text
     found = _DURATION.fullmatch(text) if isinstance(text, str) else None
     if found is None:
-        raise wrong("must be a number and a unit, such as 7d, 12h, 30m, 45s or 250ms")
-    try:
-        return timedelta(**{_UNITS[found[2]]: int(found[1])})
-    except OverflowError:
-        raise wrong("is longer than a duration can be") from None
+        raise wrong("must be a whole number above 0 and a unit, such as 7d, 12h, 30m, 45s or 250ms")
+    duration = timedelta(**{_UNITS[found[2]]: int(found[1])})
+    if duration > _LONGEST:
+        raise wrong("must be 36500d at most")
+    return duration
 
 
 def parse_address(text: object) -> Address:
@@ -106,7 +108,9 @@ WHOLE = BeforeValidator(_whole_number)
 Duration = Annotated[
     timedelta,
     BeforeValidator(parse_duration),
-    WithJsonSchema({"type": "string", "pattern": r"^[0-9]{1,9}(ms|s|m|h|d)$", "examples": ["7d", "30s"]}),
+    WithJsonSchema(
+        {"type": "string", "pattern": r"^[1-9][0-9]{0,8}(ms|s|m|h|d)$", "examples": ["7d", "30s"]}
+    ),
 ]
 ListenAddress = Annotated[
     Address,

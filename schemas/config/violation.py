@@ -25,9 +25,7 @@ _WORDS = {
     "tuple_type": "must be a list",
     "too_short": "must not be empty",
     "string_too_short": "must not be empty",
-    "greater_than": "must be more than {gt}",
     "greater_than_equal": "must be at least {ge}",
-    "less_than": "must be less than {lt}",
     "less_than_equal": "must be at most {le}",
     "invalid_key": "must be a text. Put it in quotes.",
 }

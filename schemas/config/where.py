@@ -164,7 +164,7 @@ def _condition(node: exp.Expr) -> Condition:
         case _ if type(node) in _OPERATORS:
             return Comparison(_OPERATORS[type(node)], _operand(node.this), _operand(node.expression))
         case exp.Column():
-            raise _NotSupported(f"a field alone is no condition: compare it, as in {node.name} = true")
+            raise _NotSupported("a field alone is no condition: compare it, as in blocked = true")
         case _:
             raise _NotSupported(f"{_called(node)} cannot be used here")
 
