@@ -3,10 +3,17 @@
 import argparse
 from pathlib import Path
 
-from benchmarks import bench_postgres
+from benchmarks import bench_backlog, bench_bad, bench_postgres, bench_sink, bench_targets, bench_typed
 from benchmarks.ground import open_ground
 
-BENCHMARKS = {"postgres": bench_postgres.run}
+BENCHMARKS = {
+    "postgres": bench_postgres.run,
+    "typed": bench_typed.run,
+    "targets": bench_targets.run,
+    "bad": bench_bad.run,
+    "sink": bench_sink.run,
+    "backlog": bench_backlog.run,
+}
 RESULTS = Path(__file__).with_name("RESULTS.md")
 
 

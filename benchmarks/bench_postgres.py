@@ -9,10 +9,10 @@ from benchmarks.turns import Goal, Section, in_turns, publish
 from benchmarks.workers import workers
 
 _GOALS = (
-    Goal("instep worker × 1", "bare loop × 1", 0.75),
-    Goal("instep worker × 2", "bare loop × 2", 0.75),
-    Goal("instep worker × 1", "Debezium JDBC sink × 1", 1.2),
-    Goal("instep worker × 2", "Debezium JDBC sink × 2", 1.8),
+    Goal("instep worker x 1", "bare loop x 1", 0.75),
+    Goal("instep worker x 2", "bare loop x 2", 0.75),
+    Goal("instep worker x 1", "Debezium JDBC sink x 1", 1.2),
+    Goal("instep worker x 2", "Debezium JDBC sink x 2", 1.8),
 )
 
 

@@ -29,7 +29,7 @@ def jdbc_sink(ground: Ground, tasks: int = 1) -> Side:
         main = "org.apache.kafka.connect.cli.ConnectStandalone"
         return [Command([java(), "-Xmx2g", "-cp", f"{runtime}/*", main, str(worker), str(connector)])]
 
-    return Side(f"Debezium JDBC sink × {tasks}", commands)
+    return Side(f"Debezium JDBC sink x {tasks}", commands)
 
 
 def _write(file: Path, properties: Mapping[str, str]) -> None:

@@ -58,7 +58,6 @@ class Ground:
         """Return the rows a target has after a topic."""
         wanted = (topic.changes, topic.one_bad_in)
         if wanted not in self._expected:
-            self._expected.clear()
             self._expected[wanted] = expected(topic.changes, one_bad_in=topic.one_bad_in)
         return self._expected[wanted]
 
@@ -79,7 +78,7 @@ class Ground:
         return self.services.postgres.url(name)
 
     def new_folder(self) -> Path:
-        """Return a new folder, of which only the path is unused yet when a side is to make it."""
+        """Return a new folder, empty."""
         self._folders += 1
         folder = self.folder / str(self._folders)
         folder.mkdir()

@@ -19,4 +19,4 @@ def bare_loop(ground: Ground, processes: int = 1) -> Side:
         what = ("--format", topic.format, "--registry", ground.registry, "--url", target.url)
         return [Command([sys.executable, "-m", "benchmarks.bare", *kafka, *what])] * processes
 
-    return Side(f"bare loop × {processes}", commands)
+    return Side(f"bare loop x {processes}", commands)

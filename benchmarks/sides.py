@@ -34,11 +34,13 @@ class Command:
 
 @dataclass(frozen=True, slots=True)
 class Side:
-    """One way to bring a topic into a table; `commands` makes its processes for a new consumer group in a new folder."""
+    """One way to bring a topic into a table; `commands` makes its processes for a new consumer group in a new folder;
+    `check` raises when what it left besides the table is not right."""
 
     name: str
     commands: Callable[[Topic, Target, Path], Sequence[Command]]
     ends_itself: bool = False
+    check: Callable[[Topic, Path], None] = lambda _topic, _folder: None
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +81,8 @@ def take_turn(
     finally:
         for process in running:
             _stop(process)
-    target.compare(dict(expected))
+    target.compare(expected)
+    side.check(topic, folder)
     return Turn(topic.records - first, seconds, cpu_s, peak_mb)
 
 

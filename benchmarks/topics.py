@@ -1,6 +1,5 @@
 """Topics with the changes in one of the formats, filled once a run and read by every side."""
 
-import itertools
 import json
 import urllib.request
 from collections.abc import Callable, Iterable
@@ -13,7 +12,6 @@ from kafka import KafkaAdminClient
 
 from benchmarks.changes import PARTITIONS, Change, customers
 from benchmarks.wire import (
-    HEADERS,
     Message,
     avro_key_schema,
     avro_message,
@@ -88,7 +86,7 @@ def produce(bootstrap: str, name: str, messages: Iterable[tuple[Message, int | N
         where = {} if partition is None else {"partition": partition}
         while True:
             try:
-                send(name, message.value, message.key, headers=HEADERS, **where)
+                send(name, message.value, message.key, headers=message.headers, **where)
                 break
             except BufferError:
                 poll(0.05)
@@ -124,11 +122,3 @@ def writer(registry: str, form: Format, topic: str) -> Callable[[Change], Messag
             return lambda change: avro_message(change, key, value)
         case Format.TYPED:
             raise NotImplementedError
-
-
-def sample(form: Format, changes: int, registry: str) -> list[Message]:
-    """Return some messages without a broker, for a look at them."""
-    return [
-        writer(registry, form, "bench-sample")(change)
-        for change in itertools.islice(customers(changes), changes)
-    ]

@@ -30,6 +30,7 @@ class Message(NamedTuple):
 
     key: bytes
     value: bytes
+    headers: list[tuple[str, bytes]] = HEADERS
 
 
 def _connect_decimal() -> dict[str, Any]:

@@ -2,17 +2,19 @@
 
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
 import yaml
+from kafka import KafkaConsumer, TopicPartition
 
 from benchmarks.ground import Ground
-from benchmarks.sides import Command, Side
+from benchmarks.sides import Command, Side, SideFailedError
 from benchmarks.targets import TABLE, Target
 from benchmarks.topics import Topic
+from schemas.events import FAILURE_HEADER
 from tests.services.process import free_port
 
 INSTEP = str(Path(sys.executable).with_name("instep"))
@@ -36,7 +38,7 @@ def workers(ground: Ground, processes: int = 1, *, name: str = "instep worker") 
         create_topics(files[0])
         return [Command([INSTEP, "worker", "-c", str(file), "--drain"]) for file in files]
 
-    return Side(f"{name} × {processes}", commands, ends_itself=True)
+    return Side(f"{name} x {processes}", commands, ends_itself=True)
 
 
 def create_topics(file: Path) -> None:
@@ -62,3 +64,31 @@ def _configuration(ground: Ground, topic: Topic, target: Target, group: str, sta
         },
         "worker": {"state": {"url": state}, "batch": 2000, "metrics": f"127.0.0.1:{free_port()}"},
     }
+
+
+def failures_reported(ground: Ground) -> Callable[[Topic, Path], None]:
+    """Return a check that every bad record of the topic, and none else, was reported as a failure once."""
+
+    def check(topic: Topic, folder: Path) -> None:
+        errors = yaml.safe_load((folder / "instep-0.yaml").read_text())["kafka"]["errors_topic"]
+        reported = _failure_ids(ground.bootstrap, errors)
+        wanted = topic.changes // topic.one_bad_in
+        if len(reported) != wanted or len(set(reported)) != wanted:
+            raise SideFailedError(
+                f"{len(reported)} failures reported ({len(set(reported))} distinct), {wanted} expected"
+            )
+
+    return check
+
+
+def _failure_ids(bootstrap: str, topic: str) -> list[bytes]:
+    consumer = KafkaConsumer(bootstrap_servers=bootstrap, auto_offset_reset="earliest")
+    places = [TopicPartition(topic, partition) for partition in consumer.partitions_for_topic(topic) or ()]
+    consumer.assign(places)
+    ends = consumer.end_offsets(places)
+    found: list[bytes] = []
+    while any(consumer.position(place) < ends[place] for place in places):
+        for records in consumer.poll(500).values():
+            found += [value for record in records for name, value in record.headers if name == FAILURE_HEADER]
+    consumer.close()
+    return found
