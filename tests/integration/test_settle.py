@@ -319,6 +319,51 @@ def test_the_same_messages_delivered_twice_change_nothing(world: World) -> None:
     assert (world.rows(), set(world.entries.seen)) == before
 
 
+@pytest.mark.parametrize("step", range(8))
+def test_killed_while_a_change_fails_and_repaired_before_it_comes_again(world: World, step: int) -> None:
+    world.change("A", "bad")
+    world.deliver(1, killed_after=step)
+    if world.committed:
+        return  # it was done before it would have been killed
+    world.allow_everything()
+
+    world.settle_everything()
+
+    assert (world.rows(), world.entries.open) == ({"A": "bad"}, {})
+
+
+@pytest.mark.parametrize("step", range(8))
+def test_killed_while_a_failure_is_resolved_by_a_later_change(world: World, step: int) -> None:
+    world.change("A", "bad")
+    world.deliver(1)
+    world.change("A", "later")
+    world.deliver(1, killed_after=step)
+    world.settle_everything()
+
+    if world.mapping.order == "latest":
+        assert (world.rows(), world.entries.open) == ({"A": "later"}, {})
+    else:
+        assert (world.rows(), list(world.entries.open)) == ({}, ["A"])
+
+
+@pytest.mark.parametrize("step", range(12))
+def test_killed_while_a_replay_and_what_follows_it_are_written(world: World, step: int) -> None:
+    for name in ("bad", "bad too", "third"):
+        world.change("A", name)
+    if world.mapping.order == "strict":
+        world.deliver(3)
+    else:
+        world.deliver(1)
+    world.allow_everything()
+
+    world.replay("A", killed_after=step)
+
+    assert world.entries.open == {}
+    world.settle_everything()
+    assert world.rows() == {"A": "third"}
+    assert world.state.parked_count("customers") == 0
+
+
 CHANGE = st.tuples(st.just("change"), st.sampled_from("ABC"), st.sampled_from(["good", "bad"]))
 DELIVER = st.tuples(st.just("deliver"), st.integers(1, 4), st.none() | st.integers(0, 8))
 REPLAY = st.tuples(st.just("replay"), st.sampled_from("ABC"), st.none() | st.integers(0, 8))
