@@ -37,8 +37,9 @@ soak: venv  ## kill worker and sink at random for ten minutes
 	$(BIN)/pytest -m soak --timeout=1200
 
 bench: venv  ## measure against the bare loop and the JDBC sink; see benchmarks/RESULTS.md
+	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[bench]'
 	$(BIN)/python -m tests.services install
-	$(BIN)/python -m benchmarks
+	$(BIN)/python -m benchmarks $(BENCH)
 
 docs: venv  ## regenerate the generated pages in docs/
 	$(BIN)/python -m docs.generate

@@ -81,6 +81,8 @@ def take_turn(
     finally:
         for process in running:
             _stop(process)
+    if first >= topic.records:
+        raise SideFailedError("all was committed at the first look: measure with more changes")
     target.compare(expected)
     side.check(topic, folder)
     return Turn(topic.records - first, seconds, cpu_s, peak_mb)

@@ -19,6 +19,8 @@ from benchmarks.wire import (
     check,
     frame,
     json_message,
+    typed_message,
+    typed_value_schema,
 )
 
 
@@ -117,8 +119,9 @@ def writer(registry: str, form: Format, topic: str) -> Callable[[Change], Messag
         case Format.JSON:
             return json_message
         case Format.AVRO:
-            key = frame(register(registry, f"{topic}-key", avro_key_schema()))
-            value = frame(register(registry, f"{topic}-value", avro_value_schema()))
-            return lambda change: avro_message(change, key, value)
+            write, schema = avro_message, avro_value_schema()
         case Format.TYPED:
-            raise NotImplementedError
+            write, schema = typed_message, typed_value_schema()
+    key = frame(register(registry, f"{topic}-key", avro_key_schema()))
+    value = frame(register(registry, f"{topic}-value", schema))
+    return lambda change: write(change, key, value)

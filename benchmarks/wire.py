@@ -10,18 +10,21 @@ import io
 import itertools
 import json
 from collections.abc import Iterable
+from datetime import datetime, timedelta
+from importlib import resources
 from typing import Any, NamedTuple
 
 import fastavro
 import orjson
 
-from benchmarks.changes import Change, Customer
+from benchmarks.changes import COLUMNS, Change, Customer
 
 HEADERS: list[tuple[str, bytes]] = [
     ("__debezium.context.connectorLogicalName", b"erp"),
     ("__debezium.context.taskId", b"0"),
     ("__debezium.context.connectorName", b"postgresql"),
 ]
+_EPOCH = datetime(1970, 1, 1)  # noqa: DTZ001  without a zone, as in the source
 _CHANGED_MS = 1_795_391_876_761
 
 
@@ -263,6 +266,9 @@ _SOURCE_MIDDLE = (
 )
 
 
+_TYPED_START = text_bytes("erp") + text_bytes("customers")
+
+
 def frame(schema_id: int) -> bytes:
     """Return the five bytes before a Confluent message."""
     return b"\x00" + schema_id.to_bytes(4, "big")
@@ -290,9 +296,60 @@ def avro_message(change: Change, key_frame: bytes, value_frame: bytes) -> Messag
     return Message(key_frame + text_bytes(change.row.number), value)
 
 
+def typed_value_schema() -> dict[str, Any]:
+    """Return our own typed form for customers: `Row` of the published schema with the customer's fields."""
+    schema: dict[str, Any] = json.loads(
+        (resources.files("schemas") / "avsc" / "TypedRecordChange.avsc").read_text()
+    )
+    before = next(field for field in schema["fields"] if field["name"] == "before")
+    optional = _nullable("string")
+    decimal = {"type": "bytes", "logicalType": "decimal", "precision": 12, "scale": 2}
+    opened = {"type": "long", "logicalType": "local-timestamp-micros"}
+    kinds = (
+        "string",
+        "string",
+        optional,
+        optional,
+        _nullable(decimal),
+        "boolean",
+        _nullable("int"),
+        _nullable(opened),
+    )
+    before["type"][1]["fields"] = [
+        {"name": name, "type": kind} for name, kind in zip(COLUMNS, kinds, strict=True)
+    ]
+    return schema
+
+
+_TYPED_OPS = {"c": b"\x00", "u": b"\x02"}
+
+
+def typed_message(change: Change, key_frame: bytes, value_frame: bytes) -> Message:
+    """Write a change in our typed form in Confluent framing; the key as Debezium's."""
+    row, position = change.row, change.position
+    value = b"".join(
+        (
+            value_frame,
+            text_bytes(f"erp-{position}"),
+            _TYPED_START,
+            text_bytes(row.number),
+            _TYPED_OPS[change.op],
+            b"\x02" + long_bytes(position),
+            b"\x02" + long_bytes((_CHANGED_MS + position) * 1000),
+            b"\x00" * 3,
+            b"\x00\x02",
+            row_bytes(row),
+        )
+    )
+    return Message(key_frame + text_bytes(row.number), value, [])
+
+
 def check(changes: Iterable[Change]) -> None:
     """Raise AssertionError when a written change does not read back as the same row."""
-    schema = fastavro.parse_schema(avro_value_schema())
+    forms = [
+        (avro_message, fastavro.parse_schema(avro_value_schema())),
+        (typed_message, fastavro.parse_schema(typed_value_schema())),
+    ]
     for change in itertools.islice(changes, 200):
         row = change.row
         message = json_message(change)
@@ -300,9 +357,15 @@ def check(changes: Iterable[Change]) -> None:
         cents = int.from_bytes(base64.b64decode(after["credit_limit"]), "big", signed=True)
         assert (*after.values(),) == (*row[:4], after["credit_limit"], *row[5:]), change
         assert cents == row.credit_cents, change
-        data = io.BytesIO(avro_message(change, frame(1), frame(2)).value[5:])
-        envelope: Any = fastavro.schemaless_reader(data, schema, None)
-        assert data.read() == b"", change
-        after = envelope["after"]
-        assert (*after.values(),) == (*row[:4], after["credit_limit"], *row[5:]), change
-        assert int(after["credit_limit"] * 100) == row.credit_cents, change
+        for write, schema in forms:
+            data = io.BytesIO(write(change, frame(1), frame(2)).value[5:])
+            envelope: Any = fastavro.schemaless_reader(data, schema, None)
+            assert data.read() == b"", change
+            after = envelope["after"]
+            opened = (
+                after["opened"]
+                if isinstance(after["opened"], int)
+                else (after["opened"] - _EPOCH) // timedelta(microseconds=1)
+            )
+            assert (*after.values(),) == (*row[:4], after["credit_limit"], *row[5:7], after["opened"]), change
+            assert (int(after["credit_limit"] * 100), opened) == (row.credit_cents, row.opened_micros), change
