@@ -1,0 +1,1 @@
+"""Debezium's change events: JSON with and without schemas, and Avro. Pure."""

@@ -1,0 +1,143 @@
+"""From a payload to the change that it tells: Debezium's envelope, and rows flattened by ExtractNewRecordState.
+
+Source: https://debezium.io/documentation/reference/stable/connectors/postgresql.html#postgresql-events
+and https://debezium.io/documentation/reference/stable/transformations/event-flattening.html
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+from schemas.change import Decoded, Ignored, Op, RecordChange, Shape, Undecodable
+from schemas.debezium.readers import shape_of
+from schemas.debezium.shapes import Shapes
+from schemas.debezium.unavailable import without_unavailable
+from schemas.debezium.wire import WireType
+
+# Reads a payload; the flag says that a placeholder for an unavailable value is somewhere in its bytes.
+ReadPayload = Callable[[Any, bool], Decoded]
+
+NO_CHANGE: Final = Undecodable("undecodable", "The value is no change event that Instep knows.")
+_NO_ROW: Final = Undecodable("undecodable", "The change event has no row.")
+_UNKNOWN_OPERATION: Final = Undecodable("unknown_operation", "The change event's operation is none of c, u, d, r, t, m.")
+_EMPTY: Final = Shape(())
+
+_OPS: Final[Mapping[Any, Op]] = {"c": Op.CREATE, "u": Op.UPDATE, "d": Op.DELETE, "r": Op.SNAPSHOT}
+_NO_RECORD: Final = {"t": Ignored("truncate"), "m": Ignored("message")}
+_IGNORED_NAMES: Final = {
+    "Heartbeat": Ignored("heartbeat"),
+    "SchemaChangeKey": Ignored("schema_change"),
+    "SchemaChangeValue": Ignored("schema_change"),
+    "TransactionMetadataKey": Ignored("transaction"),
+    "TransactionMetadataValue": Ignored("transaction"),
+    "Notification": Ignored("notification"),
+    "NotificationKey": Ignored("notification"),
+    "NotificationValue": Ignored("notification"),
+}
+_CLOCKS: Final = {"ts_ms", "ts_us", "ts_ns"}
+
+
+def payload_reader(schema: WireType) -> ReadPayload:
+    """Return what reads the payloads of one schema."""
+    members = dict(schema.fields)
+    last_name = schema.name.rpartition(".")[2]
+    ignored = _IGNORED_NAMES.get(last_name)
+    if ignored is not None:
+        return lambda _payload, _masked: ignored
+    if "op" in members and ("after" in members or "source" in members):
+        after = members.get("after") or members.get("before")
+        return _envelope_reader(Shapes(shape_of(after.fields if after else ())))
+    if "__op" in members or "__deleted" in members or last_name == "Value":
+        own = tuple(each for each in schema.fields if not each[0].startswith("__"))
+        return _flat_reader(Shapes(shape_of(own)))
+    return lambda _payload, _masked: NO_CHANGE
+
+
+def schemaless_reader() -> ReadPayload:
+    """Return what reads payloads of which nothing is known beforehand."""
+    shapes = Shapes()
+    read_envelope, read_flat = _envelope_reader(shapes), _flat_reader(shapes)
+
+    def read(payload: Any, masked: bool) -> Decoded:
+        if type(payload) is not dict:
+            return NO_CHANGE
+        if "op" in payload and ("after" in payload or "source" in payload):
+            return read_envelope(payload, masked)
+        if "__op" in payload or "__deleted" in payload:
+            return read_flat(payload, masked)
+        return _ignored(payload.keys()) or NO_CHANGE
+
+    return read
+
+
+def _ignored(names: Any) -> Ignored | None:
+    """Return what a payload without schema is by its members, where it is no change of a record."""
+    if names and names <= _CLOCKS:
+        return _IGNORED_NAMES["Heartbeat"]
+    if {"status", "id", "event_count"} <= names:
+        return _IGNORED_NAMES["TransactionMetadataValue"]
+    if "source" in names and ("ddl" in names or "tableChanges" in names):
+        return _IGNORED_NAMES["SchemaChangeValue"]
+    if {"aggregate_type", "additional_data"} <= names:
+        return _IGNORED_NAMES["Notification"]
+    return None
+
+
+def _envelope_reader(shapes: Shapes) -> ReadPayload:
+    known = shapes.known
+
+    def read(payload: Any, masked: bool) -> Decoded:
+        code = payload["op"]
+        op = _OPS.get(code)
+        if op is None:
+            return _NO_RECORD.get(code, _UNKNOWN_OPERATION)
+        before, after = payload.get("before"), payload.get("after")
+        if op is Op.DELETE:
+            row, after = before, None
+        else:
+            row = after
+        if masked:
+            before, after = without_unavailable(before), without_unavailable(after)
+            row = before if op is Op.DELETE else after
+        if row is None and op is Op.DELETE:
+            shape = _EMPTY
+        elif type(row) is dict and (before is None or type(before) is dict):
+            names = tuple(row)
+            shape = known.get(names) or shapes.of(names)
+        else:
+            return _NO_ROW
+        source = payload.get("source")
+        if type(source) is dict:
+            changed_at, origin = source.get("ts_ms"), source.get("origin")
+        else:
+            changed_at = origin = None
+        if type(changed_at) is not int:
+            changed_at = _integer(payload.get("ts_ms"))
+        return RecordChange(op, before, after, shape, changed_at, origin if type(origin) is str else None)
+
+    return read
+
+
+def _flat_reader(shapes: Shapes) -> ReadPayload:
+    def read(payload: Any, masked: bool) -> Decoded:
+        if type(payload) is not dict:
+            return _NO_ROW
+        code = payload.get("__op")
+        op = Op.UPDATE if code is None else _OPS.get(code)
+        if op is None:
+            return _NO_RECORD.get(code, _UNKNOWN_OPERATION)
+        if payload.get("__deleted") in (True, "true"):
+            op = Op.DELETE
+        row = without_unavailable(payload) if masked else payload
+        shape = shapes.of(tuple(row))
+        changed_at = _integer(payload.get("__source_ts_ms"))
+        if changed_at is None:
+            changed_at = _integer(payload.get("__ts_ms"))
+        origin = payload.get("__source_origin")
+        before, after = (row, None) if op is Op.DELETE else (None, row)
+        return RecordChange(op, before, after, shape, changed_at, origin if type(origin) is str else None)
+
+    return read
+
+
+def _integer(value: Any) -> int | None:
+    return value if type(value) is int else None
