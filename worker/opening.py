@@ -18,6 +18,7 @@ from sqlalchemy import Engine
 from sqlalchemy.exc import DBAPIError
 from structlog.typing import FilteringBoundLogger
 
+from plumbing.codec import open_codec
 from plumbing.database import open_engine, unreachable_reason
 from plumbing.kafka import admin, close_producer, consumer, producer, until_reachable
 from plumbing.registry import Registry
@@ -106,10 +107,10 @@ def compile_plans(lane: Lane, config: Config) -> list[WrongConfiguration]:
     wrong: list[WrongConfiguration] = []
     for name in lane.world.apps:
         described = lane.patiently(name, partial(_describe, lane.connector_of(name), config.mappings[name]))
-        if not isinstance(described, Description):
-            wrong.append(WrongConfiguration(f"mappings.{name}.target.entity", message_of(described)))
+        if described.description is None:
+            wrong += [WrongConfiguration(f"mappings.{name}.target.entity", message_of(described.fault))]
             continue
-        plan = compile_mapping(name, config.mappings[name], described)
+        plan = compile_mapping(name, config.mappings[name], described.description)
         wrong += [WrongConfiguration(f"mappings.{name}", message_of(each)) for each in find_problems(plan)]
         lane.plans[name] = plan
     return wrong
@@ -135,7 +136,7 @@ def open_services(
     engine = until_reachable(lambda: open_state(config), stop)
     asking = until_reachable(lambda: admin(config.kafka), stop)
     sending = until_reachable(lambda: producer(config.kafka), stop)
-    codec = until_reachable(lambda: open_codec(config), stop)
+    codec = until_reachable(lambda: open_codec(config.kafka, closing), stop)
     if engine is None or asking is None or sending is None or codec is None:
         return []
     closing.callback(engine.dispose)
@@ -199,8 +200,16 @@ def _serve_metrics(config: Config, registry: CollectorRegistry, closing: ExitSta
         closing.callback(server.shutdown)
 
 
-def _describe(connector: Connector, config: MappingConfig) -> Description | Fault | Refused:
+@dataclass(frozen=True, slots=True)
+class _Described:
+    """What a target says of an entity, or why it says nothing for good."""
+
+    description: Description | None
+    fault: Fault
+
+
+def _describe(connector: Connector, config: MappingConfig) -> _Described | Refused:
     described = connector.describe(config.target.entity)
-    if isinstance(described, Refused) and described.fault.code in SCHEMA_CODES:
-        return described.fault
-    return described
+    if not isinstance(described, Refused):
+        return _Described(described, Fault("bug"))
+    return _Described(None, described.fault) if described.fault.code in SCHEMA_CODES else described
