@@ -63,7 +63,11 @@ class SqlConnector:
     def write(self, write: Write, *, isolate: bool = False) -> Written | Interrupted | Refused:
         """Apply one bulk write in one transaction; see the protocol."""
         with self._lock:
-            return self._guarded(lambda bulk: self._write(bulk, write, isolate=isolate))
+            answer = self._guarded(lambda bulk: self._write(bulk, write, isolate=isolate))
+        if isinstance(answer, Refused) and "entity" not in answer.fault.parameters:
+            named = {**answer.fault.parameters, "entity": write.entity}
+            return Refused(replace(answer.fault, parameters=named))
+        return answer
 
     def check(self, entities: Sequence[str]) -> Sequence[Fault]:
         """Return what is wrong with our access to these tables."""
@@ -136,7 +140,7 @@ class SqlConnector:
             table = self._tables.get(write.entity) or self._describe_afresh(bulk, write.entity)
             for column in (*write.columns, *write.key):
                 if column not in table.columns:
-                    raise RefusedError("field_missing", entity=write.entity, field=column)
+                    raise RefusedError("field_missing", entity=write.entity, column=column)
             self._stages += 1
             plan = self._plans[named] = Plan.make(table, write.key, write.columns, self._stages)
             bulk.prepare(plan)

@@ -153,6 +153,8 @@ def _mariadb_arguments(_url: URL, settings: Settings) -> dict[str, object]:
         "read_timeout": round(settings.statement_timeout_s) + 15,
         "write_timeout": round(settings.statement_timeout_s) + 15,
         "program_name": "instep",
+        # Without the flag that SQLAlchemy sets, so that the server tells an unchanged row from an inserted one.
+        "client_flag": 0,
     }
 
 

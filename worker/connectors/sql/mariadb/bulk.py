@@ -144,13 +144,14 @@ class MariadbBulk:
         for rows, affected in self._insert(
             head, plan, plan.columns, batch, f" ON DUPLICATE KEY UPDATE {', '.join(sets)}", numbered=False
         ):
-            touched = self._duplicates()
-            modified = affected - rows
-            counts += Counts(rows - touched, modified, touched - modified)
+            # The server counts 1 for an inserted row, 2 for a modified one and 0 for one left as it was.
+            modified = self._duplicates() if rows > 1 else affected // 2
+            inserted = affected - 2 * modified
+            counts += Counts(inserted, modified, rows - inserted - modified)
         return counts
 
     def _duplicates(self) -> int:
-        """How many rows of the last INSERT were there already, as the server says in the text of its answer."""
+        """How many rows the last INSERT of several modified, as the server says in the text of its answer."""
         message = self._connection._result.message  # noqa: SLF001  the driver has no public name for it
         found = _DUPLICATES.search(message if isinstance(message, bytes) else str(message or "").encode())
         return int(found[1]) if found else 0

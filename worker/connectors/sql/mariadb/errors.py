@@ -10,7 +10,7 @@ from worker.fault import Fault
 # https://mariadb.com/kb/en/mariadb-error-codes/
 _CODES = {
     **dict.fromkeys((1045, 1698, 1251, 2054, 2059, 1524), "login_failed"),
-    **dict.fromkeys((4151, 3118, 1820 + 10_000), "integration_user_disabled"),
+    **dict.fromkeys((4151, 3118), "integration_user_disabled"),
     1820: "password_must_change",
     1862: "password_expired",
     **dict.fromkeys((1044, 1142, 1143, 1227, 1370), "permission_denied"),
@@ -24,7 +24,8 @@ _CODES = {
     1226: "quota_exceeded",
     **dict.fromkeys((1290, 1792, 1836, 1223, 3032), "app_in_maintenance"),
     **dict.fromkeys((1021, 1114, 3, 11, 28, 1026), "quota_exceeded"),
-    **dict.fromkeys((1406, 1118, 1153, 1301, 1071), "too_long"),
+    **dict.fromkeys((1406, 1118, 1301, 1071), "too_long"),
+    1153: "too_large",
     **dict.fromkeys((1264, 1690, 1441), "out_of_range"),
     **dict.fromkeys((1292, 1366, 1265, 1411, 1416, 3140, 4038, 1300), "wrong_type"),
     **dict.fromkeys((1048, 1364, 1263), "required_missing"),
