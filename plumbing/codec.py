@@ -13,6 +13,8 @@ def open_codec(config: KafkaConfig, closing: ExitStack) -> Codec:
     """Return the codec for our own topics, our schemas registered under their own names; raises RegistryUnreachable."""
     if config.registry is None:
         return Codec()
-    registry = closing.enter_context(Registry(config.registry))
-    ids = {name: registry.register_schema(f"instep.{name}", schema_text(name)) for name in EVENT_NAMES}
+    with ExitStack() as opened:
+        registry = opened.enter_context(Registry(config.registry))
+        ids = {name: registry.register_schema(f"instep.{name}", schema_text(name)) for name in EVENT_NAMES}
+        closing.push(opened.pop_all())
     return Codec(framing=Confluent(ids, registry.find_schema))
