@@ -131,6 +131,13 @@ def _read_uuid(value: Any) -> UUID:
         raise ValueError("no UUID") from None
 
 
+def _read_uuid_bytes(value: Any) -> UUID:
+    try:
+        return UUID(bytes=value)
+    except (ValueError, TypeError):
+        raise ValueError("no UUID") from None
+
+
 def _read_json(value: Any) -> str:
     if type(value) is not str:
         raise ValueError("no JSON text")
@@ -182,6 +189,10 @@ _BY_NAME: Mapping[tuple[str, str], Callable[[WireType], Reading | None]] = {
         f"{_TIME}.Interval": _fixed(Kind.INTERVAL, temporal.read_interval),
         f"{_TIME}.MicroDuration": _fixed(Kind.INTERVAL, temporal.read_duration_micros),
         f"{_TIME}.NanoDuration": _fixed(Kind.INTERVAL, temporal.read_duration_nanos),
+        "avro.timestamp-millis": _fixed(Kind.TIMESTAMP_TZ, temporal.read_instant_millis),
+        "avro.timestamp-micros": _fixed(Kind.TIMESTAMP_TZ, temporal.read_instant_micros),
+        "avro.timestamp-nanos": _fixed(Kind.TIMESTAMP_TZ, temporal.read_instant_nanos),
+        "avro.uuid": _fixed(Kind.UUID, _read_uuid_bytes),
         f"{_DATA}.Json": _fixed(Kind.JSON, _read_json),
         f"{_DATA}.Uuid": _fixed(Kind.UUID, _read_uuid),
         f"{_DATA}.VariableScaleDecimal": _variable_decimal,
