@@ -3,7 +3,7 @@
 from contextlib import ExitStack
 
 from plumbing.registry import Registry
-from schemas.avro import EVENT_NAMES, schema_text
+from schemas.avro_schemas import EVENT_NAMES, schema_text
 from schemas.codec import Codec
 from schemas.config.kafka import KafkaConfig
 from schemas.framing import Confluent

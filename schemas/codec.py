@@ -7,7 +7,7 @@ from typing import Any
 
 from fastavro import schemaless_reader, schemaless_writer
 
-from schemas.avro import EVENT_NAMES, parse_plain, schema_text, versions
+from schemas.avro_schemas import EVENT_NAMES, parse_plain, schema_text, versions
 from schemas.event_fields import BUILD, Fields, event_fields
 from schemas.events import Event, ReplayRequest, SyncFailed, SyncProgress, SyncResolved
 from schemas.framing import (

@@ -1,10 +1,8 @@
 """The Avro schemas of this package, as fastavro wants them. Read from package data."""
 
 import json
-from collections.abc import Mapping
 from functools import cache
 from importlib.resources import files
-from types import MappingProxyType
 from typing import Any
 
 from fastavro import parse_schema
@@ -25,12 +23,6 @@ def schema_text(name: str, version: int | None = None) -> str:
 def versions() -> tuple[int, ...]:
     """Return the versions of the contract that were ever in use, oldest first; the last one is the current."""
     return tuple(sorted(int(each.name) for each in files("schemas").joinpath("avsc", "history").iterdir()))
-
-
-@cache
-def event_schemas() -> Mapping[str, str]:
-    """Return the texts of the event schemas by name, as they are registered where there is a registry."""
-    return MappingProxyType({name: schema_text(name) for name in EVENT_NAMES})
 
 
 def parse_plain(text: str) -> Any:
