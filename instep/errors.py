@@ -4,7 +4,7 @@ import getpass
 import os
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -49,6 +49,7 @@ Reason = Annotated[str | None, typer.Option("--reason", help="Why; it is kept wi
 
 @app.command("list", epilog=CODES_HELP)
 def list_entries(
+    *,
     config: ConfigFile = DEFAULT_FILE,
     states: States = None,
     mappings: Mappings = None,
@@ -101,6 +102,7 @@ def show(
 
 @app.command(epilog=CODES_HELP)
 def replay(
+    *,
     ids: Ids = None,
     config: ConfigFile = DEFAULT_FILE,
     states: States = None,
@@ -141,6 +143,7 @@ def replay(
 
 @app.command(epilog=CODES_HELP)
 def resolve(
+    *,
     ids: Ids = None,
     config: ConfigFile = DEFAULT_FILE,
     states: States = None,
@@ -172,6 +175,7 @@ def resolve(
 
 @app.command(epilog=CODES_HELP)
 def discard(
+    *,
     ids: Ids = None,
     config: ConfigFile = DEFAULT_FILE,
     states: States = None,
@@ -203,6 +207,7 @@ def discard(
 
 @app.command(epilog=CODES_HELP)
 def clear(
+    *,
     config: ConfigFile = DEFAULT_FILE,
     states: States = None,
     mappings: Mappings = None,
@@ -264,6 +269,7 @@ def restore(
 
 @app.command(epilog=CODES_HELP)
 def export(
+    *,
     file: Annotated[
         Path | None, typer.Argument(metavar="FILE", help="Left out: the standard output.", show_default=False)
     ] = None,
@@ -315,13 +321,13 @@ def reimport(config: ConfigFile = DEFAULT_FILE) -> None:
     instep errors reimport
     ```
     """
+    from plumbing.codec import open_codec
     from sink.console.clearing import reimport_all
 
-    from sink.codec import open_codec
-
     checked = load(config)
-    with _store(config) as store, open_codec(checked.kafka) as codec:
-        raise typer.Exit(reimport_all(store, codec))
+    with ExitStack() as closing:
+        store = closing.enter_context(_store(config))
+        raise typer.Exit(reimport_all(store, open_codec(checked.kafka, closing)))
 
 
 def _selection(

@@ -2,12 +2,16 @@
 
 import threading
 from contextlib import ExitStack
+from dataclasses import dataclass
 from functools import partial
 
 import structlog
+from kafka import KafkaConsumer, KafkaProducer
 
 from plumbing import kafka
+from plumbing.codec import open_codec
 from plumbing.database import unreachable_reason
+from plumbing.fetch_fast import read_faster
 from plumbing.unreachable import UnreachableError
 from schemas.codec import Codec
 from schemas.config.model import Config
@@ -32,51 +36,84 @@ _LIMITS_S = {ingest.LOOP: 120.0, chores.LOOP: 900.0}
 _FETCH_BYTES = 8 << 20
 
 
+@dataclass(frozen=True, slots=True)
+class _Opened:
+    """The services that the sink works with."""
+
+    store: Store
+    codec: Codec
+    consumer: KafkaConsumer
+    producer: KafkaProducer
+
+
 class StoreUnreachable(UnreachableError):  # noqa: N818  named for what is the case
     """The sink's database does not answer or lets us not in."""
 
 
-def run(config: Config, stop: threading.Event, codec: Codec) -> int:
+def run(config: Config, stop: threading.Event) -> int:
     """Run the sink until `stop`; returns an exit code. Services that are not there yet are waited for."""
-    log = structlog.get_logger()
     with ExitStack() as stack:
         pulse = health.Pulse(_LIMITS_S)
         metrics = SinkMetrics(config.mappings)
         if not _serve(config, pulse, metrics, stack):
             return WRONG_USE
-        pulse.hindered("store", "not opened yet")
-        store = open_store(config.sink.store.url)
-        stack.callback(store.close)
-        if kafka.until_reachable(partial(_migrate, store), stop) is None:
+        opened = _open(config, pulse, stop, stack)
+        if opened is None:
             return DONE
-        pulse.hindered("store", None)
-        pulse.hindered("kafka", "not reached yet")
-        consumer = kafka.until_reachable(partial(_open_consumer, config), stop)
-        if consumer is None:
-            return DONE
-        stack.callback(kafka.close_consumer, consumer, 3.0)
-        producer = kafka.until_reachable(partial(kafka.producer, config.kafka), stop)
-        if producer is None:
-            return DONE
-        stack.callback(kafka.close_producer, producer, 2.0)
-        replays = Replays(store, producer, codec, config.sink.replay_timeout_s, now_us)
-        janitor = Janitor(store, config.sink.retention, now_us, stop)
-        failed = threading.Event()
-        thread = threading.Thread(
-            target=_run_chores,
-            args=(_chores(store, codec, metrics, replays, janitor), pulse, stop, failed),
-            name=chores.LOOP,
-            daemon=True,
-        )
-        thread.start()
-        stack.callback(thread.join, 3.0)
-        stack.callback(stop.set)
-        loop = ingest.Ingest(
-            store, consumer, codec, config.kafka.errors_topic, metrics=metrics, pulse=pulse, clock_us=now_us
-        )
-        loop.run(stop)
-        log.info("sink ends")
-        return FAILED if failed.is_set() else DONE
+        return _work(config, opened, pulse, metrics, stop, stack)
+
+
+def _open(config: Config, pulse: health.Pulse, stop: threading.Event, stack: ExitStack) -> _Opened | None:
+    """Open the services one after the other, as soon as each is there; None when `stop` came first."""
+    pulse.hindered("store", "not reached yet")
+    store = open_store(config.sink.store.url)
+    stack.callback(store.close)
+    if kafka.until_reachable(partial(_migrate, store), stop) is None:
+        return None
+    pulse.hindered("store", None)
+    pulse.hindered("kafka", "not reached yet")
+    codec = kafka.until_reachable(partial(open_codec, config.kafka, stack), stop)
+    if codec is None:
+        return None
+    consumer = kafka.until_reachable(partial(_open_consumer, config), stop)
+    if consumer is None:
+        return None
+    stack.callback(kafka.close_consumer, consumer, 3.0)
+    producer = kafka.until_reachable(partial(kafka.producer, config.kafka), stop)
+    if producer is None:
+        return None
+    stack.callback(kafka.close_producer, producer, 2.0)
+    return _Opened(store, codec, consumer, producer)
+
+
+def _work(
+    config: Config,
+    opened: _Opened,
+    pulse: health.Pulse,
+    metrics: SinkMetrics,
+    stop: threading.Event,
+    stack: ExitStack,
+) -> int:
+    failed = threading.Event()
+    work = _chores(config, opened, metrics, stop)
+    thread = threading.Thread(
+        target=_run_chores, args=(work, pulse, stop, failed), name=chores.LOOP, daemon=True
+    )
+    thread.start()
+    stack.callback(thread.join, 3.0)
+    stack.callback(stop.set)
+    loop = ingest.Ingest(
+        opened.store,
+        opened.consumer,
+        opened.codec,
+        config.kafka.errors_topic,
+        metrics=metrics,
+        pulse=pulse,
+        clock_us=now_us,
+    )
+    loop.run(stop)
+    structlog.get_logger().info("sink ends")
+    return FAILED if failed.is_set() else DONE
 
 
 def _serve(config: Config, pulse: health.Pulse, metrics: SinkMetrics, stack: ExitStack) -> bool:
@@ -106,18 +143,22 @@ def _migrate(store: Store) -> Store:
     return store
 
 
-def _open_consumer(config: Config) -> kafka.KafkaConsumer:
-    return kafka.consumer(
+def _open_consumer(config: Config) -> KafkaConsumer:
+    consumer = kafka.consumer(
         config.kafka,
         config.sink.group,
         fetch_max_bytes=_FETCH_BYTES,
         max_partition_fetch_bytes=_FETCH_BYTES // 2,
     )
+    read_faster(consumer)
+    return consumer
 
 
-def _chores(
-    store: Store, codec: Codec, metrics: SinkMetrics, replays: Replays, janitor: Janitor
-) -> list[Chore]:
+def _chores(config: Config, opened: _Opened, metrics: SinkMetrics, stop: threading.Event) -> list[Chore]:
+    store, codec = opened.store, opened.codec
+    replays = Replays(store, opened.producer, codec, config.sink.replay_timeout_s, now_us)
+    janitor = Janitor(store, config.sink.retention, now_us, stop)
+
     def replay() -> None:
         metrics.unconfirmed(replays.run()["unconfirmed"])
 

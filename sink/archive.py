@@ -6,7 +6,6 @@ written under a temporary name, flushed to the disk and read back before it gets
 """
 
 import hashlib
-import io
 import json
 import os
 from collections.abc import Iterable, Iterator
@@ -81,7 +80,7 @@ def read_archive(archive: Archive) -> Iterator[Row]:
 
 def _write_rows(file: BinaryIO, rows: Iterable[Row]) -> int:
     metadata = {_VERSION_NAME: str(FORMAT_VERSION)}
-    writer = Writer(file, _schema(), metadata=metadata, sync_interval=256 << 10)
+    writer: Any = Writer(file, _schema(), metadata=metadata, sync_interval=256 << 10)
     count = 0
     for row in rows:
         writer.write((_ENTRY, row))
@@ -164,7 +163,7 @@ def _schema() -> Any:
 def _open_private(path: Path) -> BinaryIO:
     # messages hold the records' values: nobody else may read them
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_TRUNC, 0o600)
-    return io.FileIO(descriptor, "r+")  # type: ignore[return-value]  # a raw file is a BinaryIO in all that is used here
+    return os.fdopen(descriptor, "r+b")
 
 
 def _sync_folder(folder: Path) -> None:

@@ -85,7 +85,7 @@ class Batch:
         """Return the events by entry, decoded as far as any fold asks; the bytes that cannot be read are in `unread` after."""
         found = []
         for key, heard in self.heard.items():
-            readable = with_decoded(heard, self.decode)
+            readable = with_decoded(None, heard, self.decode)
             if readable:
                 found.append(EntryEvents(entry_id(key), key, readable))
         return found

@@ -100,6 +100,7 @@ class Folded:
 
 
 def with_decoded(
+    standing: Standing | None,
     heard: Sequence[Heard],
     decode: Callable[[Heard], SyncFailed | SyncResolved | None],
     *,
@@ -107,22 +108,46 @@ def with_decoded(
 ) -> list[Heard]:
     """Return the events with the values that the fold asks for; what `decode` answers with None is left out.
 
-    `all_failures` is for an entry with a replay under way: any of its failures may be the answer.
+    `all_failures` decodes every failure: where a replay is under way, any of them may be the answer.
     """
+    repeats = _repeats(standing, heard)
+    unreadable: set[str] = set()
     kept: list[Heard] = []
     before_failure = False
-    for event in reversed(heard):
+    for index in range(len(heard) - 1, -1, -1):
+        event = heard[index]
+        if index in repeats:
+            kept.append(event)
+            continue
         wanted = not event.failed or all_failures or not before_failure
         if wanted and event.event is None:
             value = decode(event)
             if value is None:
+                unreadable.add(event.failure_id)
                 continue
-            kept.append(event._replace(event=value))
-        else:
-            kept.append(event)
+            event = event._replace(event=value)
+        kept.append(event)
         before_failure = event.failed
     kept.reverse()
+    if unreadable:
+        return [event for event in kept if event.event is not None or event.failure_id not in unreadable]
     return kept
+
+
+def _repeats(standing: Standing | None, heard: Sequence[Heard]) -> set[int]:
+    """Return the indexes of failures that were told before, by the same rule as the fold."""
+    recent = [] if standing is None else [attempt.failure_id for attempt in standing.attempts]
+    found = set()
+    for index, event in enumerate(heard):
+        if not event.failed:
+            continue
+        if event.failure_id in recent:
+            found.add(index)
+            continue
+        recent.append(event.failure_id)
+        if len(recent) > REMEMBERED_FAILURES:
+            del recent[0]
+    return found
 
 
 def fold(standing: Standing | None, heard: Sequence[Heard]) -> Folded:

@@ -17,6 +17,7 @@ from kafka.consumer.subscription_state import ConsumerRebalanceListener
 from kafka.errors import KafkaError
 from kafka.structs import OffsetAndMetadata
 
+from plumbing.unreachable import UnreachableError
 from schemas.codec import Codec
 from sink.batch import Batch, Partition
 from sink.health import Pulse
@@ -43,10 +44,10 @@ class _Assignment(ConsumerRebalanceListener):  # type: ignore[misc]  # the clien
     def __init__(self) -> None:
         self.changed = True
 
-    def on_partitions_revoked(self, revoked: set[TopicPartition]) -> None:
+    def on_partitions_revoked(self, revoked: set[TopicPartition]) -> None:  # noqa: ARG002  the client's signature
         self.changed = True
 
-    def on_partitions_assigned(self, assigned: set[TopicPartition]) -> None:
+    def on_partitions_assigned(self, assigned: set[TopicPartition]) -> None:  # noqa: ARG002  the client's signature
         self.changed = True
 
 
@@ -86,8 +87,8 @@ class Ingest:
                 self._pulse.beat(LOOP)
                 try:
                     self._go_round(stop)
-                except KafkaError as error:
-                    self._lose_place(_KAFKA, f"Kafka: {type(error).__name__}")
+                except (KafkaError, UnreachableError) as error:
+                    self._lose_place(_KAFKA, f"{type(error).__name__}: {error}")
                     stop.wait(_AGAIN_S)
             self._finish_writing()
         finally:

@@ -116,7 +116,7 @@ class SinkMetrics:
     """All metrics of one sink process, in a registry of their own."""
 
     def __init__(self, mappings: Iterable[str]) -> None:
-        disable_created_metrics()
+        disable_created_metrics()  # type: ignore[no-untyped-call]  # the library left this one out
         self.registry = CollectorRegistry()
         for collector in (ProcessCollector, PlatformCollector, GCCollector):
             collector(registry=self.registry)

@@ -83,7 +83,7 @@ def line(values: Mapping[str, Any]) -> str:
 def ago(us: int, now_us: int) -> str:
     """Return how long ago a moment was, in its two largest units."""
     left = max(0, (now_us - us) // 1_000_000)
-    parts = []
+    parts: list[str] = []
     for seconds, unit in _STEPS:
         number, left = divmod(left, seconds)
         if number or parts:

@@ -15,7 +15,7 @@ REFUSED = "refused"
 class Deed:
     """One action: `via` says through what (cli, retention), `what` on what, `count` on how many entries,
     `outcome` is DONE or REFUSED.
-   """
+    """
 
     actor: str
     via: str

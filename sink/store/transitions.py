@@ -64,7 +64,7 @@ def request_replays(connection: Connection, ids: Sequence[str], request: Request
             return Refusal.PAUSED
         return reason
 
-    def values(row: Row[Any], replay_id: str) -> dict[str, Any]:
+    def values(replay_id: str) -> dict[str, Any]:
         return {"state": State.REPLAYING, "replay_id": replay_id}
 
     return _move(connection, ids, Action.REPLAY, request, refuse, values)
@@ -83,7 +83,7 @@ def close_by_hand(connection: Connection, ids: Sequence[str], action: Action, re
         "replay_id": None,
     }
     return _move(
-        connection, ids, action, request, lambda row: refusal(action, State(row.state)), lambda *_: closing
+        connection, ids, action, request, lambda row: refusal(action, State(row.state)), lambda _: closing
     )
 
 
@@ -98,7 +98,7 @@ def _move(
     action: Action,
     request: Request,
     refuse: Callable[[Row[Any]], Refusal | None],
-    values: Callable[[Row[Any], str], dict[str, Any]],
+    values: Callable[[str], dict[str, Any]],
 ) -> list[Step]:
     found = {row.id: row for row in _read(connection, ids)}
     steps: list[Step] = []
@@ -107,7 +107,7 @@ def _move(
         row = found.get(entry_id)
         reason = Refusal.NOT_FOUND if row is None else refuse(row)
         replay_id = request.new_id()
-        if row is not None and reason is None and not _update(connection, row, action, values(row, replay_id)):
+        if row is not None and reason is None and not _update(connection, row, action, values(replay_id)):
             reason = Refusal.CHANGED
         if row is None or reason is not None:
             state = None if row is None else State(row.state)
@@ -123,7 +123,7 @@ def _move(
     return steps
 
 
-def _read(connection: Connection, ids: Sequence[str]) -> Sequence[Row[Any]]:
+def _read(connection: Connection, ids: Sequence[str]) -> Sequence[Any]:
     columns = (
         entry.c.id,
         entry.c.state,

@@ -118,12 +118,22 @@ def write_batch(store: Store, decoded: Decoded, now_us: int) -> Written | Fenced
         return Fenced(fenced.partitions)
 
 
-def write_entries(connection: Connection, batch: Batch, entries: Sequence[EntryEvents], now_us: int) -> Written:
-    """Fold events into their entries and write these; positions are not touched."""
+def write_entries(
+    connection: Connection,
+    batch: Batch,
+    entries: Sequence[EntryEvents],
+    now_us: int,
+    *,
+    all_failures: bool = False,
+) -> Written:
+    """Fold events into their entries and write these; positions are not touched.
+
+    `all_failures` decodes every failure, for events that do not come in the order of their changes.
+    """
     known = _lock_entries(connection, [each.entry_id for each in entries])
     rows = _Rows()
     for each in entries:
-        _fold_one(batch, each, known.get(each.entry_id), rows, now_us)
+        _fold_one(batch, each, known.get(each.entry_id), rows, now_us, all_failures=all_failures)
     bulk.upsert_rows(connection, payload, ("id",), list(rows.payloads.values()), _TOUCH)
     bulk.insert_rows(connection, entry, rows.inserts)
     bulk.update_rows(connection, entry, ENTRY_COLUMNS, rows.updates)
@@ -141,11 +151,18 @@ def _write(connection: Connection, decoded: Decoded, now_us: int) -> Written:
     return Written(written.counts + decoded.batch.counts, written.lifetimes, written.verdicts)
 
 
-def _fold_one(batch: Batch, events: EntryEvents, known: _Known | None, rows: _Rows, now_us: int) -> None:
-    heard = events.heard
-    if known is not None and known.standing.replay_id is not None:
-        heard = with_decoded(heard, batch.decode, all_failures=True)
+def _fold_one(
+    batch: Batch,
+    events: EntryEvents,
+    known: _Known | None,
+    rows: _Rows,
+    now_us: int,
+    *,
+    all_failures: bool,
+) -> None:
     before = None if known is None else known.standing
+    under_way = before is not None and before.replay_id is not None
+    heard = with_decoded(before, events.heard, batch.decode, all_failures=under_way or all_failures)
     folded = fold(before, heard)
     _count(folded, rows)
     if folded.standing is None:
@@ -249,6 +266,7 @@ def _wait_in_quarantine(connection: Connection, batch: Batch, unknown: Sequence[
     if not unknown:
         return
     waiting = keys_in_quarantine(connection, [each.key for each in unknown])
+    waiting |= {unread.message.key for unread in batch.unread}
     reason = "it ends a failure that is in quarantine"
     for each in unknown:
         if each.key in waiting:

@@ -1,5 +1,7 @@
 """Entries, messages, quarantine, positions, progress, replays, audit."""
 
+from typing import Any
+
 import sqlalchemy as sa
 from alembic import op
 
@@ -136,9 +138,7 @@ def _create_audit() -> None:
     op.create_index("instep_audit_by_time", "instep_audit", ["at_us"])
 
 
-def _columns(
-    kind: sa.types.TypeEngine[object], names: str, *, nullable: bool = False
-) -> list[sa.Column[object]]:
+def _columns(kind: Any, names: str, *, nullable: bool = False) -> list[sa.Column[Any]]:
     return [sa.Column(name, kind, nullable=nullable) for name in names.split()]
 
 
