@@ -12,7 +12,16 @@ from schemas.events import Event, Resolution
 from sink.batch import Batch
 from sink.states import Action, Refusal, State, Verdict
 from sink.store import tables
-from sink.store.entries import Entry, Filter, page_key, read_all, read_ids, read_original, read_page, read_replays
+from sink.store.entries import (
+    Entry,
+    Filter,
+    page_key,
+    read_all,
+    read_ids,
+    read_original,
+    read_page,
+    read_replays,
+)
 from sink.store.migrate import upgrade, versions
 from sink.store.positions import Ingested, read_positions
 from sink.store.progress import paused_mappings
@@ -40,7 +49,9 @@ def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
     opened.close()
 
 
-def ingest(store: Store, messages: Sequence[KafkaRecord], *, start: int | None = None, high_water: int = -1) -> Written | Fenced:
+def ingest(
+    store: Store, messages: Sequence[KafkaRecord], *, start: int | None = None, high_water: int = -1
+) -> Written | Fenced:
     batch = Batch(CODEC)
     batch.add((TOPIC, messages[0].partition), messages, start, high_water)
     return write_batch(store, decode_batch(batch), NOW)
@@ -89,7 +100,10 @@ def test_partial_indexes_are_those_of_the_metadata(store: Store) -> None:
         for index in table.indexes:
             assert found[index.name]["column_names"] == [column.name for column in index.columns]
             wanted = index.dialect_options[dialect]["where"] is not None
-            assert bool(found[index.name].get("dialect_options", {}).get(f"{dialect}_where") is not None) == wanted
+            assert (
+                bool(found[index.name].get("dialect_options", {}).get(f"{dialect}_where") is not None)
+                == wanted
+            )
 
 
 def test_upgrade_of_an_upgraded_store_changes_nothing(store: Store) -> None:
@@ -104,7 +118,10 @@ def test_failure_becomes_an_entry_with_all_that_it_says(store: Store) -> None:
     assert (entry.mapping, entry.record_id, entry.state, entry.count) == ("customers", "C001", State.OPEN, 1)
     assert (entry.source, entry.target, entry.position) == (event.source, event.target, event.position)
     assert (entry.message, entry.parameters) == (event.message, event.parameters)
-    assert (entry.first_failed_us, entry.last_failed_us) == (to_us(event.first_failed_at), to_us(event.failed_at))
+    assert (entry.first_failed_us, entry.last_failed_us) == (
+        to_us(event.first_failed_at),
+        to_us(event.failed_at),
+    )
 
 
 def test_message_of_the_change_is_kept_byte_for_byte(store: Store) -> None:
@@ -129,7 +146,12 @@ def test_later_batch_updates_the_entry(store: Store) -> None:
     told(store, failed())
     told(store, failed(offset=1, code="wrong_type"), resolved(failed(offset=1)))
     entry = only(store)
-    assert (entry.code, entry.count, entry.state, entry.resolved_by) == ("wrong_type", 2, "resolved", "superseded")
+    assert (entry.code, entry.count, entry.state, entry.resolved_by) == (
+        "wrong_type",
+        2,
+        "resolved",
+        "superseded",
+    )
 
 
 def test_text_that_the_database_cannot_hold_is_kept_in_a_form_that_it_can(store: Store) -> None:
@@ -146,7 +168,9 @@ def test_batch_moves_the_position_in_the_same_transaction(store: Store) -> None:
 
 
 @pytest.mark.parametrize("start", [None, 0, 1])
-def test_batch_from_where_the_store_does_not_stand_is_fenced_and_leaves_nothing(store: Store, start: int | None) -> None:
+def test_batch_from_where_the_store_does_not_stand_is_fenced_and_leaves_nothing(
+    store: Store, start: int | None
+) -> None:
     told(store, failed(), failed(offset=1))
     fenced = ingest(store, records([failed("C002", 9)], 2), start=start)
     assert fenced == Fenced(((TOPIC, 0),))
@@ -176,7 +200,13 @@ def test_newer_event_goes_to_quarantine_with_its_bytes_and_the_rest_goes_on(stor
 
 @pytest.mark.parametrize(
     ("key", "value"),
-    [(b"k", None), (None, CODEC.encode(failed())), (b"k", b""), (b"k", b"garbage"), (b"[]", CODEC.encode(failed()))],
+    [
+        (b"k", None),
+        (None, CODEC.encode(failed())),
+        (b"k", b""),
+        (b"k", b"garbage"),
+        (b"[]", CODEC.encode(failed())),
+    ],
 )
 def test_what_is_no_event_goes_to_quarantine(store: Store, key: bytes | None, value: bytes | None) -> None:
     ingest(store, [KafkaRecord(0, key, value)])
@@ -187,7 +217,9 @@ def test_what_is_no_event_goes_to_quarantine(store: Store, key: bytes | None, va
 
 def test_resolution_of_a_failure_in_quarantine_waits_behind_it(store: Store) -> None:
     event = record(failed(), 0)
-    ingest(store, [KafkaRecord(0, event.key, b"\xc3\x01" + b"8bytes.." + b"x"), record(resolved(failed()), 1)])
+    ingest(
+        store, [KafkaRecord(0, event.key, b"\xc3\x01" + b"8bytes.." + b"x"), record(resolved(failed()), 1)]
+    )
     with store.reading() as connection:
         assert [each.offset for each in read_quarantine(connection, limit=10)] == [0, 1]
 
@@ -362,9 +394,12 @@ def test_waiting_entry_is_due_at_its_time_and_not_into_a_paused_app(store: Store
 
 
 @pytest.mark.parametrize(
-    ("action", "state", "by"), [(Action.RESOLVE, State.RESOLVED, "hand"), (Action.DISCARD, State.DISCARDED, None)]
+    ("action", "state", "by"),
+    [(Action.RESOLVE, State.RESOLVED, "hand"), (Action.DISCARD, State.DISCARDED, None)],
 )
-def test_closing_by_hand_makes_the_worker_forget(store: Store, action: Action, state: State, by: str | None) -> None:
+def test_closing_by_hand_makes_the_worker_forget(
+    store: Store, action: Action, state: State, by: str | None
+) -> None:
     told(store, failed())
     with store.writing() as connection:
         close_by_hand(connection, [only(store).id], action, request())

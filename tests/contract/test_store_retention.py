@@ -1,0 +1,239 @@
+"""Ageing out, clearing and restoring, on PostgreSQL and on SQLite."""
+
+import threading
+from collections.abc import Sequence
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from sqlalchemy import func, select
+
+from schemas.config.process import RetentionConfig
+from schemas.events import Resolution
+from sink import actions
+from sink.actions import Actor, Cleared, Restored, clearable
+from sink.archive import ArchiveError, open_archive, read_archive, write_archive
+from sink.janitor import Janitor
+from sink.moment import to_us
+from sink.states import Action, State
+from sink.store import tables
+from sink.store.entries import Entry, Filter
+from sink.store.store import Store
+from sink.store.transitions import close_by_hand
+from tests.contract.test_store import NOW, entries, only, replayed, request, store, told
+from tests.sink_events import at, failed, resolved
+
+__all__ = ["store"]
+
+ANN = Actor("ann", "cli")
+DAY_US = 86_400_000_000
+
+
+def janitor(store: Store, now_us: int, **retention: timedelta | int) -> Janitor:
+    config = RetentionConfig.model_validate({"batch_rows": 3, **retention})
+    return Janitor(store, config, lambda: now_us, threading.Event())
+
+
+def closed(store: Store, number: int) -> None:
+    """Entries that a later change closed, a minute after START."""
+    failures = [failed(f"D{n:03}", n) for n in range(number)]
+    told(store, *failures, *(resolved(each, seconds=60) for each in failures))
+
+
+def rows(store: Store, table: str) -> int:
+    with store.reading() as connection:
+        return connection.scalar(select(func.count()).select_from(tables.metadata.tables[table])) or 0
+
+
+def test_closed_entries_age_out_in_batches_with_their_messages_and_replays(store: Store) -> None:
+    closed(store, 10)
+    removed = janitor(store, to_us(at(61)) + 7 * DAY_US).run()
+    assert (removed["entries"], rows(store, "instep_entry"), rows(store, "instep_payload")) == (10, 0, 0)
+
+
+def test_closed_entries_stay_until_their_time(store: Store) -> None:
+    closed(store, 2)
+    assert janitor(store, to_us(at(59)) + 7 * DAY_US).run()["entries"] == 0
+    assert len(entries(store)) == 2
+
+
+def test_entries_that_are_not_closed_never_age_out(store: Store) -> None:
+    told(store, failed("C001", 1), failed("C002", 2, retry_s=5), failed("C003", 3), failed("C004", 4))
+    by_record = {entry.record_id: entry.id for entry in entries(store)}
+    replayed(store, by_record["C003"], by_record["C004"])
+    with store.writing() as connection:
+        unconfirmed = tables.entry.c.id == by_record["C004"]
+        connection.execute(tables.entry.update().where(unconfirmed).values(state=State.UNCONFIRMED))
+    before = entries(store)
+    janitor(store, NOW + 5000 * DAY_US).run()
+    assert entries(store) == before
+    assert {entry.state for entry in before} == {
+        State.OPEN,
+        State.WAITING,
+        State.REPLAYING,
+        State.UNCONFIRMED,
+    }
+    assert rows(store, "instep_payload") == 4
+
+
+def test_messages_of_closed_entries_may_go_before_them(store: Store) -> None:
+    closed(store, 4)
+    removed = janitor(store, to_us(at(61)) + 2 * DAY_US, payload=timedelta(days=1)).run()
+    assert (removed["messages"], rows(store, "instep_entry"), rows(store, "instep_payload")) == (4, 4, 0)
+
+
+def test_message_that_an_open_entry_has_too_stays(store: Store) -> None:
+    event = failed("C001", 1)
+    told(store, event, resolved(event), failed("C001", 1, mapping="contacts"))
+    janitor(store, to_us(at(61)) + 7 * DAY_US).run()
+    assert (len(entries(store)), rows(store, "instep_payload")) == (1, 1)
+
+
+def clear(store: Store, path: Path, *, include_open: bool = False, wanted: Filter | None = None) -> Cleared:
+    return actions.clear(store, clearable(wanted or Filter(), include_open=include_open), path, ANN)
+
+
+def mixed(store: Store) -> None:
+    done = failed("C003", 3)
+    told(store, failed("C001", 1), failed("C002", 2, retry_s=5), done, resolved(done, Resolution.REPLAY))
+
+
+def by_record(found: Sequence[Entry]) -> list[str]:
+    return sorted(entry.record_id for entry in found)
+
+
+def test_clear_deletes_what_is_closed_alone(store: Store, tmp_path: Path) -> None:
+    mixed(store)
+    cleared = clear(store, tmp_path / "a.avro")
+    assert (cleared.deleted, by_record(entries(store))) == (1, ["C001", "C002"])
+
+
+def test_clear_with_open_ones_and_restore_is_a_round_trip(store: Store, tmp_path: Path) -> None:
+    mixed(store)
+    before = entries(store)
+    assert clear(store, tmp_path / "a.avro", include_open=True).deleted == 3
+    assert (entries(store), rows(store, "instep_payload")) == ([], 0)
+    assert actions.restore(store, tmp_path / "a.avro", ANN) == Restored(3, 0)
+    assert entries(store) == before
+
+
+def test_restoring_twice_restores_once(store: Store, tmp_path: Path) -> None:
+    mixed(store)
+    clear(store, tmp_path / "a.avro", include_open=True)
+    actions.restore(store, tmp_path / "a.avro", ANN)
+    assert actions.restore(store, tmp_path / "a.avro", ANN) == Restored(0, 3)
+
+
+def test_entry_that_failed_again_since_is_left_alone_by_restore(store: Store, tmp_path: Path) -> None:
+    mixed(store)
+    clear(store, tmp_path / "a.avro", include_open=True)
+    told(store, failed("C001", 9))
+    assert actions.restore(store, tmp_path / "a.avro", ANN) == Restored(2, 1)
+    again = next(entry for entry in entries(store) if entry.record_id == "C001")
+    assert (again.count, again.position) == (1, failed("C001", 9).position)
+
+
+def test_restored_entries_are_not_aged_out_at_once(store: Store, tmp_path: Path) -> None:
+    closed(store, 2)
+    clear(store, tmp_path / "a.avro")
+    actions.restore(store, tmp_path / "a.avro", ANN)
+    assert janitor(store, actions.now_us()).run()["entries"] == 0
+
+
+def test_entry_under_way_is_not_cleared(store: Store, tmp_path: Path) -> None:
+    told(store, failed())
+    replayed(store, only(store).id)
+    assert clear(store, tmp_path / "a.avro", include_open=True) == Cleared(None, 0, 0)
+
+
+def test_entry_that_the_worker_is_yet_to_forget_is_not_cleared(store: Store, tmp_path: Path) -> None:
+    told(store, failed())
+    with store.writing() as connection:
+        close_by_hand(connection, [only(store).id], Action.DISCARD, request())
+    assert clear(store, tmp_path / "a.avro").deleted == 0
+
+
+def test_entry_that_changed_since_it_was_archived_is_not_deleted(
+    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    closed(store, 2)
+
+    def write_and_fail_again(path: Path, rows_: object) -> object:
+        archive = write_archive(path, rows_)  # type: ignore[arg-type]  # handed through
+        told(store, failed("D001", 99))
+        return archive
+
+    if store.engine.dialect.name == "sqlite":
+        store.engine.dispose()
+    monkeypatch.setattr(actions, "write_archive", write_and_fail_again)
+    assert clear(store, tmp_path / "a.avro").deleted == 1
+    assert by_record(entries(store)) == ["D001"]
+
+
+def test_clear_without_matches_writes_no_file(store: Store, tmp_path: Path) -> None:
+    assert clear(store, tmp_path / "a.avro") == Cleared(None, 0, 0)
+    assert list(tmp_path.glob("*.avro")) == []
+
+
+def test_existing_file_is_not_overwritten_and_nothing_is_deleted(store: Store, tmp_path: Path) -> None:
+    closed(store, 1)
+    (tmp_path / "a.avro").write_text("precious")
+    with pytest.raises(ArchiveError, match="exists already"):
+        clear(store, tmp_path / "a.avro")
+    assert len(entries(store)) == 1
+
+
+@pytest.mark.parametrize("where", ["header", "middle", "checksum", "mark"])
+def test_altered_archive_is_refused_and_restores_nothing(store: Store, tmp_path: Path, where: str) -> None:
+    closed(store, 5)
+    path = tmp_path / "a.avro"
+    clear(store, path)
+    data = bytearray(path.read_bytes())
+    place = {"header": 100, "middle": len(data) // 2, "checksum": -30, "mark": -3}[where]
+    data[place] ^= 1
+    path.write_bytes(data)
+    with pytest.raises(ArchiveError, match="altered"):
+        actions.restore(store, path, ANN)
+    assert entries(store) == []
+
+
+@pytest.mark.parametrize("length", [0, 3, 40, 1000, -1, -17])
+def test_truncated_archive_is_refused(store: Store, tmp_path: Path, length: int) -> None:
+    closed(store, 5)
+    path = tmp_path / "a.avro"
+    clear(store, path)
+    path.write_bytes(path.read_bytes()[:length])
+    with pytest.raises(ArchiveError):
+        actions.restore(store, path, ANN)
+    assert entries(store) == []
+
+
+def test_archive_of_a_newer_version_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as newer:
+        newer.setattr("sink.archive.FORMAT_VERSION", 2)
+        write_archive(tmp_path / "a.avro", [])
+    with pytest.raises(ArchiveError, match="newer Instep"):
+        open_archive(tmp_path / "a.avro")
+
+
+def test_archive_is_for_its_owner_alone(tmp_path: Path) -> None:
+    assert (write_archive(tmp_path / "a.avro", []).path.stat().st_mode & 0o777) == 0o600
+
+
+def test_archive_holds_every_column_of_an_entry(store: Store, tmp_path: Path) -> None:
+    closed(store, 1)
+    clear(store, tmp_path / "a.avro")
+    (row,) = read_archive(open_archive(tmp_path / "a.avro"))
+    assert set(row) == {column.name for column in tables.entry.columns} | {"original"}
+
+
+def test_actions_are_written_to_the_audit_log_without_values(store: Store, tmp_path: Path) -> None:
+    mixed(store)
+    clear(store, tmp_path / "a.avro")
+    actions.restore(store, tmp_path / "a.avro", ANN)
+    with store.reading() as connection:
+        deeds = connection.execute(select(tables.audit).order_by(tables.audit.c.id)).all()
+    assert [(d.actor, d.via, d.action, d[6], d.outcome) for d in deeds] == [
+        ("ann", "cli", "clear", 1, "done"),
+        ("ann", "cli", "restore", 1, "done"),
+    ]
