@@ -76,6 +76,7 @@ def produce(bootstrap: str, name: str, messages: Iterable[tuple[Message, int | N
             "bootstrap.servers": bootstrap,
             "enable.idempotence": True,
             "partitioner": "murmur2_random",
+            "log_level": 3,
             "linger.ms": 20,
             "batch.size": 262_144,
             "queue.buffering.max.messages": 200_000,

@@ -77,10 +77,9 @@ def publish(section: Section, results: Path) -> None:
     table = Table(*heads, title=section.title)
     for row in rows:
         table.add_row(*row)
-    console = Console()
-    console.print(table)
+    Console(width=120).print(table)
     for line in (*verdicts, *section.remarks):
-        console.print(f"- {line}", markup=False)
+        print(f"- {line}")
     _append(section, heads, rows, verdicts, results)
 
 
