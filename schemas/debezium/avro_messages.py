@@ -1,32 +1,39 @@
 """Debezium's Avro, with the schema's id in front or in a header, schemas looked up once and kept."""
 
-import io
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
-from uuid import UUID
 
-from fastavro import parse_schema, schemaless_reader
+from fastavro import parse_schema
 
 from schemas.change import Decoded, Undecodable
 from schemas.debezium.avro_schema import wire_type, without_logical_types
+from schemas.debezium.avro_values import FAULTS, Wanted, value_reader
 from schemas.debezium.keys import ReadKey, key_reader
-from schemas.debezium.payload import ReadPayload, payload_reader
+from schemas.debezium.payload import ReadPayload, is_envelope, payload_reader
 from schemas.debezium.unavailable import masks_avro
 
 SchemaId = int
 FindSchema = Callable[[SchemaId], str | None]
 
+# Of an envelope's source and clocks only these are read.
+_OF_ENVELOPE: Final[Wanted] = {
+    "before": None,
+    "after": None,
+    "source": {"ts_ms": None, "origin": None},
+    "op": None,
+    "ts_ms": None,
+}
 _NO_AVRO: Final = Undecodable("undecodable", "The value does not follow its Avro schema.")
 _NO_SCHEMA: Final = Undecodable("undecodable", "The value's schema is no Avro schema.")
 
 
 @dataclass(frozen=True, slots=True)
 class AvroReading:
-    """A parsed schema, without logical types, and what reads the values and the keys of it."""
+    """What decodes the bytes of one schema, and what reads the values and the keys in them."""
 
-    parsed: Any
+    decode: Callable[[bytes], Any]
     read: ReadPayload
     read_key: ReadKey
 
@@ -43,12 +50,9 @@ class AvroMessages:
         reading = self._readings.get(schema_id) or self._find(schema_id)
         if type(reading) is not AvroReading:
             return reading  # type: ignore[return-value]  # the other member of the union
-        stream = io.BytesIO(body)
         try:
-            payload = schemaless_reader(stream, reading.parsed, None)
-        except Exception:  # noqa: BLE001  the boundary to a codec that raises whatever its C code meets
-            return _NO_AVRO
-        if stream.tell() != len(body):
+            payload = reading.decode(body)
+        except FAULTS:
             return _NO_AVRO
         return reading.read(payload, masks_avro(body))
 
@@ -57,11 +61,9 @@ class AvroMessages:
         reading = self._readings.get(schema_id) or self._find(schema_id)
         if isinstance(reading, Undecodable):
             return None
-        stream = io.BytesIO(body)
         try:
-            key = schemaless_reader(stream, reading.parsed, None)
-            return reading.read_key(key) if stream.tell() == len(body) else None
-        except Exception:  # noqa: BLE001  the boundary to a codec that raises whatever its C code meets
+            return reading.read_key(reading.decode(body))
+        except FAULTS:
             return None
 
     def _find(self, schema_id: SchemaId) -> AvroReading | Undecodable:
@@ -77,6 +79,7 @@ def _reading(text: str) -> AvroReading | Undecodable:
         schema = json.loads(text)
         parsed = parse_schema(without_logical_types(schema), named_schemas={})
         wire = wire_type(schema)
-        return AvroReading(parsed, payload_reader(wire), key_reader(wire))
+        wanted = _OF_ENVELOPE if is_envelope(wire) else None
+        return AvroReading(value_reader(parsed, wanted), payload_reader(wire), key_reader(wire))
     except Exception:  # noqa: BLE001  the boundary to a parser of schemas that others wrote
         return _NO_SCHEMA

@@ -43,13 +43,19 @@ def payload_reader(schema: WireType) -> ReadPayload:
     ignored = _IGNORED_NAMES.get(last_name)
     if ignored is not None:
         return lambda _payload, _masked: ignored
-    if "op" in members and ("after" in members or "source" in members):
+    if is_envelope(schema):
         after = members.get("after") or members.get("before")
         return _envelope_reader(Shapes(shape_of(after.fields if after else ())))
     if "__op" in members or "__deleted" in members or last_name == "Value":
         own = tuple(each for each in schema.fields if not each[0].startswith("__"))
         return _flat_reader(Shapes(shape_of(own)))
     return lambda _payload, _masked: NO_CHANGE
+
+
+def is_envelope(schema: WireType) -> bool:
+    """Tell whether a schema is that of a change event with `before` and `after`."""
+    names = {name for name, _ in schema.fields}
+    return "op" in names and not names.isdisjoint({"after", "source"})
 
 
 def schemaless_reader() -> ReadPayload:
