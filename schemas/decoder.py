@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Final, Literal
 
 from schemas.change import Decoded, Tombstone, Undecodable
-from schemas.debezium.avro_messages import AvroMessages
+from schemas.avro_messages import AvroMessages
 from schemas.debezium.json_messages import JsonMessages
 
 Format = Literal["auto", "instep", "debezium"]

@@ -10,12 +10,12 @@ from typing import Any, Final, Generic, TypeVar
 import orjson
 
 from schemas.change import Decoded, Undecodable
-from schemas.debezium.connect_schema import wire_type
-from schemas.debezium.exact_json import parse_exactly
+from schemas.wire.connect_schema import wire_type
+from schemas.wire.exact_json import parse_exactly
 from schemas.debezium.keys import ReadKey, key_reader, read_schemaless_key
 from schemas.debezium.payload import ReadPayload, payload_reader, schemaless_reader
 from schemas.debezium.unavailable import masks_json
-from schemas.debezium.wire import WireType
+from schemas.wire.wire_type import WireType
 
 _START: Final = b'{"schema":'
 _SPLIT: Final = b',"payload":'

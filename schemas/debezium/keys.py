@@ -3,8 +3,8 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from schemas.debezium.readers import reading_of, shape_of
-from schemas.debezium.wire import WireType
+from schemas.wire.readers import reading_of, shape_of
+from schemas.wire.wire_type import WireType
 
 # Reads a parsed key; raises ValueError where a value is none of its type.
 ReadKey = Callable[[Any], Mapping[str, object] | None]

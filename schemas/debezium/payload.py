@@ -8,10 +8,10 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from schemas.change import Decoded, Ignored, Op, RecordChange, Shape, Undecodable
-from schemas.debezium.readers import shape_of
-from schemas.debezium.shapes import Shapes
+from schemas.wire.readers import shape_of
+from schemas.wire.shapes import Shapes
 from schemas.debezium.unavailable import without_unavailable
-from schemas.debezium.wire import WireType
+from schemas.wire.wire_type import WireType
 
 # Reads a payload; the flag says that a placeholder for an unavailable value is somewhere in its bytes.
 ReadPayload = Callable[[Any, bool], Decoded]

@@ -8,8 +8,8 @@ from typing import Any, Final
 from fastavro import parse_schema
 
 from schemas.change import Decoded, Undecodable
-from schemas.debezium.avro_schema import wire_type, without_logical_types
-from schemas.debezium.avro_values import FAULTS, Wanted, value_reader
+from schemas.wire.avro_schema import wire_type, without_logical_types
+from schemas.wire.avro_values import FAULTS, Wanted, value_reader
 from schemas.debezium.keys import ReadKey, key_reader
 from schemas.debezium.payload import ReadPayload, is_envelope, payload_reader
 from schemas.debezium.unavailable import masks_avro

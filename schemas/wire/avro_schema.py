@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from schemas.debezium.wire import UNKNOWN, Base, WireType
+from schemas.wire.wire_type import UNKNOWN, Base, WireType
 
 _CONNECT = "org.apache.kafka.connect.data"
 _BASES: Mapping[str, Base] = {

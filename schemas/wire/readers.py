@@ -5,10 +5,10 @@ from typing import Any
 from uuid import UUID
 
 from schemas.change import Kind, Reader, Shape
-from schemas.debezium import numbers, temporal
-from schemas.debezium.plain import to_plain
-from schemas.debezium.structured import STRUCTURED
-from schemas.debezium.wire import WireType
+from schemas.wire import numbers, temporal
+from schemas.wire.plain import to_plain
+from schemas.wire.structured import STRUCTURED
+from schemas.wire.wire_type import WireType
 
 Reading = tuple[Kind, Reader | None]
 
