@@ -1,6 +1,6 @@
 """The `apps` part of the configuration."""
 
-from typing import Annotated, Any, Self
+from typing import Any, Self
 
 from pydantic import Field, SecretStr, model_validator
 
@@ -17,7 +17,7 @@ class AppConfig(Part):
     """How to write to the app: `sql`, or the name of a plug-in; left out: the app is only read from, through its topics."""
     url: SecretStr | None = None
     """Where the app is. For `sql` a database URL: `postgresql+psycopg://`, `mariadb+pymysql://`, `mysql+pymysql://` or `sqlite:///`."""
-    options: Annotated[dict[str, Any], Field(default_factory=dict, repr=False)]
+    options: dict[str, Any] = Field(default_factory=dict, repr=False)
     """Further settings of the connector."""
 
     @model_validator(mode="after")

@@ -83,7 +83,7 @@ class KafkaConfig(Part):
     """Encryption and login."""
     registry: RegistryConfig | None = None
     """The schema registry, where source topics carry Avro in Confluent framing; our own topics then use it too."""
-    client: Annotated[dict[str, Any], Field(default_factory=dict, repr=False)]
+    client: dict[str, Any] = Field(default_factory=dict, repr=False)
     """Any further option of kafka-python's clients, such as `client_rack` or `request_timeout_ms`."""
 
     @property
