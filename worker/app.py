@@ -4,7 +4,6 @@ import random
 import threading
 import time
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -16,7 +15,7 @@ from schemas.events import SyncProgress
 from worker.batch import Batch, Part, by_topic, next_offsets
 from worker.drain import Drain, ends_now
 from worker.lane import Abandoned, Lane, World
-from worker.loop import LaneRunner, Loop, SharedOffsets
+from worker.loop import LaneRunner, LaneThread, Loop, SharedOffsets
 from worker.message import Message
 from worker.opening import (
     Services,
@@ -34,14 +33,13 @@ from worker.replay import requests_in
 from worker.report import Reporter
 from worker.state.store import StateStore
 
-DONE = 0
+DONE, FAILED = 0, 1
 
 
 def run(config: Config, *, drain: bool, stop: threading.Event) -> int | list[WrongConfiguration]:
     """Run a worker until `stop` is set, or, with `drain`, until everything that is in its topics now is settled.
 
-    Returns an exit code, or what is wrong in the configuration: then nothing was consumed. Raises what a lane's thread
-    could not deal with: then nothing of it was committed.
+    Returns an exit code, or what is wrong in the configuration: then nothing was consumed.
     """
     with ExitStack() as closing:
         services = open_services(config, stop, closing)
@@ -58,9 +56,11 @@ def run(config: Config, *, drain: bool, stop: threading.Event) -> int | list[Wro
             return DONE
         if wrong:
             return wrong
-        for lane in lanes:
-            lane.cancel = threading.Event()
-        return Worker(config, services, lanes, tally, closing).work(drain=drain, stop=stop)
+        try:
+            return Worker(config, services, lanes, tally, closing).work(drain=drain, stop=stop)
+        except Exception:  # a bug of ours: the one place that says so; nothing of it was committed
+            services.log.exception("the worker ends, as it met an error that it does not know")
+            return FAILED
 
 
 def _lane(
@@ -130,12 +130,11 @@ class Worker:
         return DONE
 
     def _runner(self, lane: Lane) -> LaneRunner:
-        executor = ThreadPoolExecutor(1, thread_name_prefix="instep-lane")
-        self.closing.callback(executor.shutdown, wait=False, cancel_futures=True)
-        executor.submit(lane.follow_parked)
+        thread = LaneThread()
+        self.closing.callback(thread.end)
         sources = {self.config.mappings[name].source.topic for name in lane.plans}
         topics = frozenset({*sources, self.config.kafka.replay_topic})
-        return LaneRunner(lane, self._preparation(lane), topics, executor)
+        return LaneRunner(lane, self._preparation(lane), topics, thread)
 
     def _preparation(self, lane: Lane) -> Callable[[Sequence[Message]], Batch]:
         """Return what decodes polled messages for a lane; it has decoders of its own, as it runs beside the lane's thread."""

@@ -141,8 +141,9 @@ class Lane:
         if attempt:
             self._resume(ERRORS_TOPIC)
 
-    def work(self, batch: Batch) -> Done | None:
-        """Settle a batch and return what may be committed; None when the lane was told to let go."""
+    def work(self, batch: Batch, cancel: threading.Event) -> Done | None:
+        """Settle a batch and return what may be committed; None when `cancel` told the lane to let go."""
+        self.cancel = cancel
         started_s = self.world.monotonic_s()
         try:
             full = self._settle_batch(batch)
@@ -154,12 +155,16 @@ class Lane:
         self.world.metrics.batch_done(batch, self.world.monotonic_s() - started_s, self.world.now())
         return Done(batch, next_offsets, full)
 
-    def follow_parked(self) -> None:
+    def begin(self, cancel: threading.Event) -> None:
         """Let changes follow whose record has no failure any more: their turn was cut short when a worker died."""
-        for name, plan in self.plans.items():
-            if plan.order == "strict":
-                parked = self.patiently(name, partial(self.state.parked_records, name))
-                self._follow(name, sorted(parked))
+        self.cancel = cancel
+        try:
+            for name, plan in self.plans.items():
+                if plan.order == "strict":
+                    parked = self.patiently(name, partial(self.state.parked_records, name))
+                    self._follow(name, sorted(parked))
+        except Abandoned:
+            return
 
     def _settle_batch(self, batch: Batch) -> dict[tuple[str, int], int]:
         full: dict[tuple[str, int], int] = {}

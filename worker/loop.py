@@ -6,8 +6,10 @@ here waits for an app.
 
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor, wait
+from concurrent.futures import Future, wait
 from dataclasses import dataclass, field
+from functools import partial
+from queue import SimpleQueue
 
 from kafka import KafkaConsumer, TopicPartition
 from kafka.errors import KafkaError
@@ -23,12 +25,39 @@ POLL_TIMEOUT_MS = 500
 # while a batch is being written, its end is looked for this often
 BUSY_POLL_MS = 50
 LANE_PATIENCE_S = 0.25
+LET_GO_S = 1.0
 HOLD_S = 1.0
 STOP_TIMEOUT_S = 8.0
 REVOKE_TIMEOUT_S = 20.0
 COMMIT_TIMEOUT_MS = 5000
 
 Prepare = Callable[[Sequence[Message]], Batch]
+
+
+class LaneThread:
+    """One thread that does one thing after the other; a daemon, so that a hanging app can't keep the process from ending."""
+
+    def __init__(self) -> None:
+        self._work: SimpleQueue[tuple[Future[Done | None], Callable[[], Done | None]] | None] = SimpleQueue()
+        threading.Thread(target=self._run, name="instep-lane", daemon=True).start()
+
+    def submit(self, work: Callable[[], Done | None]) -> "Future[Done | None]":
+        """Have something done when what was submitted before is."""
+        future: Future[Done | None] = Future()
+        self._work.put((future, work))
+        return future
+
+    def end(self) -> None:
+        """Let the thread end when it has nothing to do any more."""
+        self._work.put(None)
+
+    def _run(self) -> None:
+        while (item := self._work.get()) is not None:
+            future, work = item
+            try:
+                future.set_result(work())
+            except BaseException as error:  # noqa: BLE001  handed to the loop, which ends the worker
+                future.set_exception(error)
 
 
 @dataclass(slots=True)
@@ -38,8 +67,9 @@ class LaneRunner:
     lane: Lane
     prepare: Prepare
     topics: frozenset[str]
-    executor: ThreadPoolExecutor
+    thread: LaneThread
     running: Future[Done | None] | None = None
+    cancel: threading.Event = field(default_factory=threading.Event)
     polled: Sequence[Message] = ()
     next: Batch | None = None
 
@@ -55,7 +85,7 @@ class LaneRunner:
 
     def decode_polled(self) -> None:
         """Decode polled messages in advance; raises UnreachableError, and keeps them, while the schema registry is away."""
-        if self.polled:
+        if self.polled and self.next is None:
             self.next = self.prepare(self.polled)
             self.polled = ()
 
@@ -66,11 +96,16 @@ class LaneRunner:
         running, self.running = self.running, None
         return running.result()
 
+    def begin(self) -> None:
+        """Have the lane do first what a worker that died may have left."""
+        self.running = self.thread.submit(partial(self.lane.begin, self.cancel))
+
     def start_next(self) -> None:
         """Hand the waiting batch to the lane's thread, if that is free."""
         if self.next is not None and self.running is None:
             batch, self.next = self.next, None
-            self.running = self.executor.submit(self.lane.work, batch)
+            self.cancel = threading.Event()
+            self.running = self.thread.submit(partial(self.lane.work, batch, self.cancel))
 
     def wait(self, timeout_s: float) -> None:
         """Wait for the running batch."""
@@ -78,15 +113,18 @@ class LaneRunner:
             wait([self.running], timeout_s)
 
     def let_go(self, timeout_s: float) -> Done | None:
-        """Drop the waiting batch, end the running one (a paused lane gives up at once), and return what it settled."""
+        """Drop the waiting batch, end the running one (a paused lane gives up at once), and return what it settled.
+
+        What is not ended in time may end later, but is never committed: it will be delivered again.
+        """
         self.next, self.polled = None, ()
         if self.lane.paused is not None:
-            self.lane.cancel.set()
+            self.cancel.set()
         self.wait(timeout_s)
-        self.lane.cancel.set()
-        self.wait(1.0)
+        self.cancel.set()
+        self.wait(LET_GO_S)
         done = self.take_done()
-        self.lane.cancel.clear()
+        self.running = None
         return done
 
 
@@ -142,15 +180,17 @@ class Loop:
 
     def run(self, is_drained: Callable[["Loop"], bool] | None) -> None:
         """Work until told to stop, or until drained."""
+        for runner in self.runners:
+            runner.begin()
         while not self.stop.is_set():
-            self._collect()
+            for runner in self.runners:
+                self._collect(runner)
             if is_drained is not None and self.is_idle and is_drained(self):
                 break
             busy = any(runner.busy for runner in self.runners)
             polled = self.consumer.poll(BUSY_POLL_MS if busy else POLL_TIMEOUT_MS, max_records=self.batch)
             self.on_poll()
             self._hand_out([message for messages in polled.values() for message in messages])
-            self._resume_free()
         self._finish()
 
     @property
@@ -170,17 +210,23 @@ class Loop:
         self.shared.clear()
         return offsets
 
-    def _collect(self) -> None:
-        """Commit what is settled and start what waits."""
-        for runner in self.runners:
-            if runner.next is not None and runner.busy and runner.lane.paused is None:
-                runner.wait(LANE_PATIENCE_S)
-            done = runner.take_done()
-            if done is not None:
-                self._commit(done)
-                self._hold(done)
-            self._decode(runner)
-            runner.start_next()
+    def _collect(self, runner: LaneRunner) -> None:
+        """Commit what a lane has settled, start what waits, and have polled only what there is room for."""
+        if runner.full and runner.busy and runner.lane.paused is None:
+            runner.wait(LANE_PATIENCE_S)
+        done = runner.take_done()
+        if done is not None:
+            self._commit(done)
+            self._hold(done)
+        self._decode(runner)
+        runner.start_next()
+        mine = [each for each in self.consumer.assignment() if each.topic in runner.topics]
+        if runner.full:
+            self.consumer.pause(*mine)
+        elif self.consumer.paused():
+            now_s = self.monotonic_s()
+            self.held_until_s = {place: until for place, until in self.held_until_s.items() if until > now_s}
+            self.consumer.resume(*(each for each in mine if each not in self.held_until_s))
 
     def _hand_out(self, messages: Sequence[Message]) -> None:
         if not messages:
@@ -196,28 +242,12 @@ class Loop:
                 runner.polled = mine
                 self._decode(runner)
                 runner.start_next()
-            if runner.full:
-                self.consumer.pause(*self._partitions(runner))
 
     def _decode(self, runner: LaneRunner) -> None:
         try:
             runner.decode_polled()
         except UnreachableError as error:
             self.log.warning("waiting for a service", reason=str(error))
-
-    def _resume_free(self) -> None:
-        paused = self.consumer.paused()
-        if not paused:
-            return
-        now_s = self.monotonic_s()
-        self.held_until_s = {place: until for place, until in self.held_until_s.items() if until > now_s}
-        for runner in self.runners:
-            if not runner.full:
-                free = [each for each in self._partitions(runner) if each not in self.held_until_s]
-                self.consumer.resume(*free)
-
-    def _partitions(self, runner: LaneRunner) -> list[TopicPartition]:
-        return [each for each in self.consumer.assignment() if each.topic in runner.topics]
 
     def _commit(self, done: Done) -> None:
         offsets = self._settled_offsets(done)

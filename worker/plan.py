@@ -15,6 +15,7 @@ from worker.fault import Fault
 from worker.where import Where
 
 Row = tuple[Any, ...]
+CONVERSION_ERRORS = (ValueError, OverflowError, RecursionError)
 Convert = Callable[[Any], Any]
 
 
@@ -128,7 +129,7 @@ def find_fault(cells: tuple[Cell, ...], source: Mapping[str, Any]) -> Fault | No
             _convert(value, cell.converts)
         except OptionNotMappedError:
             return Fault("option_not_mapped", {"field": cell.source, "column": cell.column})
-        except (ValueError, OverflowError, RecursionError) as error:
+        except CONVERSION_ERRORS as error:
             parameters = {"field": cell.source, "column": cell.column, "reason": str(error)}
             return Fault("wrong_type", parameters, exception_type=type(error).__name__)
     return None

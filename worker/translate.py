@@ -14,7 +14,7 @@ from schemas.change import Op, RecordChange, Shape
 from schemas.events import ReplayRequest
 from worker.fault import Fault
 from worker.message import Message
-from worker.plan import MappingPlan, Row, RowPlan, find_fault
+from worker.plan import CONVERSION_ERRORS, MappingPlan, Row, RowPlan, find_fault
 
 MAX_RECORD_ID = 400
 
@@ -71,8 +71,8 @@ def translate(
     for key, message, change, plan in kept:
         try:
             candidates.append(_candidate(mapping, key, message, change, plan))
-        except (ValueError, OverflowError, RecursionError):
-            broken.append(Broken(key, message, _explain(mapping, change, plan)))
+        except Exception as error:  # noqa: BLE001  whatever one record does to a conversion is that record's failure
+            broken.append(Broken(key, message, _explain(mapping, change, plan, error)))
     return Translated(candidates, broken, superseded, skipped)
 
 
@@ -121,7 +121,8 @@ def _keep(
             continue
         try:
             key = plan.key(row)
-        except (KeyError, ValueError):
+            hash(key)
+        except (KeyError, ValueError, TypeError):
             broken.append(_without_key(mapping, message, row, key_fields))
             continue
         if None in key:
@@ -210,9 +211,22 @@ def _candidate(
     return Candidate(key, False, row, plan.columns, plan.key_of_row(row), message)
 
 
-def _explain(mapping: MappingPlan, change: RecordChange, plan: RowPlan) -> Fault:
+def _explain(mapping: MappingPlan, change: RecordChange, plan: RowPlan, error: Exception) -> Fault:
     row = change.after if change.after is not None else change.before
-    return find_fault(plan.cells, row or {}) or Fault("wrong_type", {"field": ", ".join(mapping.source_key)})
+    if not isinstance(error, CONVERSION_ERRORS):
+        return Fault("bug", exception_type=type(error).__name__, top_frame=_top_frame(error))
+    found = find_fault(plan.cells, row or {})
+    return found or Fault("wrong_type", {"field": ", ".join(mapping.source_key)})
+
+
+def _top_frame(error: Exception) -> str | None:
+    """Return where an error was raised; its text may hold values and is left out."""
+    last = error.__traceback__
+    while last is not None and last.tb_next is not None:
+        last = last.tb_next
+    return (
+        f"{last.tb_frame.f_globals['__name__']}.{last.tb_frame.f_code.co_name}" if last is not None else None
+    )
 
 
 def _exact(row: Mapping[str, Any], shape: Shape, names: frozenset[str]) -> dict[str, Any]:
