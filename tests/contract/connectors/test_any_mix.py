@@ -1,6 +1,5 @@
 """Whatever good and bad records come together, exactly the good ones are written and the bad ones reported."""
 
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -28,7 +27,7 @@ records = st.dictionaries(
 
 
 @pytest.fixture
-def filled(target: Target) -> Iterator[Target]:
+def filled(target: Target) -> Target:
     target.execute(
         "create table parent (id int primary key)",
         "insert into parent values (1)",
@@ -37,7 +36,7 @@ def filled(target: Target) -> Iterator[Target]:
         "constraint ck_qty check (qty <> 13))",
         "create table part (id int primary key, thing int, constraint fk_thing foreign key (thing) references thing (id))",
     )
-    yield target
+    return target
 
 
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])

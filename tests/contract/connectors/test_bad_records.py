@@ -1,5 +1,7 @@
 """Each way a record can be bad: alone among good ones, reported as what it is, and without its values."""
 
+# ruff: noqa: ISC004  statements too long for a line
+
 from decimal import Decimal
 from typing import Any
 

@@ -1,5 +1,7 @@
 """Rows that others hold, bulks that take too long, deadlocks: try again, or one fault for each record in the way."""
 
+# ruff: noqa: ISC004  statements too long for a line
+
 import threading
 from collections.abc import Iterator
 from typing import Any

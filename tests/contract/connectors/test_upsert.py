@@ -1,3 +1,4 @@
+# ruff: noqa: DTZ001  zone-less timestamps are what these tests are about
 import datetime as dt
 from decimal import Decimal
 from uuid import UUID

@@ -82,32 +82,31 @@ class SqlConnector:
 
     def _guarded(self, act: Callable[[Bulk], _T]) -> _T | Interrupted | Refused:
         """Do something with the connection; what the database objects to becomes a value."""
-        bulk = self._bulk
         try:
-            if bulk is None:
-                bulk = self._bulk = self._open_bulk()
-            return act(bulk)
-        except RefusedError as refused:
-            self._throw_away()
-            return Refused(refused.fault)
+            bulk = self._bulk = self._bulk or self._open_bulk()
         except OpenError as unopened:
             return Refused(unopened.fault)
-        except BaseException as error:
-            if bulk is None or not isinstance(error, bulk.errors):
+        keep = False
+        try:
+            answer: _T | Interrupted | Refused = act(bulk)
+            keep = True
+        except RefusedError as refused:
+            answer = Refused(refused.fault)
+        except bulk.errors as error:
+            diagnosis = bulk.diagnose(error)
+            keep = diagnosis.reach is Reach.TRY_AGAIN and self._rolled_back(bulk)
+            answer = (Interrupted if diagnosis.reach is Reach.TRY_AGAIN else Refused)(diagnosis.fault)
+        finally:
+            if not keep:
                 self._throw_away()
-                raise
-            return self._explained(bulk, error)
+        return answer
 
-    def _explained(self, bulk: Bulk, error: Exception) -> Interrupted | Refused:
-        diagnosis = bulk.diagnose(error)
-        if diagnosis.reach is Reach.TRY_AGAIN:
-            try:
-                bulk.rollback()
-            except bulk.errors:
-                self._throw_away()
-            return Interrupted(diagnosis.fault)
-        self._throw_away()
-        return Refused(diagnosis.fault)
+    def _rolled_back(self, bulk: Bulk) -> bool:
+        try:
+            bulk.rollback()
+        except bulk.errors:
+            return False
+        return True
 
     def _throw_away(self) -> None:
         """Close the connection and forget what was known through it."""

@@ -5,6 +5,7 @@ All happens in one transaction, each attempt in a savepoint.
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 
 from worker.connectors.sql import plan as sql
 from worker.connectors.sql.bulk import Bulk
@@ -67,7 +68,7 @@ class Isolation:
         parts = [batch] if len(batch) else []
         while parts:
             part = parts.pop()
-            diagnosis = self._attempt(lambda part=part: stage(self.plan, part))
+            diagnosis = self._attempt(partial(stage, self.plan, part))
             if diagnosis is None:
                 continue
             if len(part) == 1:

@@ -168,7 +168,9 @@ def _set_up_mariadb(connection: "MariadbConnection[Any]", settings: Settings) ->
             (wait_s, wait_s),
         )
         cursor.execute("SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED")
-        if "MariaDB" in str(connection.get_server_info()):
+        cursor.execute("SELECT version()")
+        row = cursor.fetchone()
+        if row is not None and "MariaDB" in str(row[0]):
             cursor.execute("SET SESSION max_statement_time = %s", (settings.statement_timeout_s,))
     connection.commit()
 

@@ -4,6 +4,8 @@ Rows wait in a *stage* (`s`), keys to delete in *drops* (`d`): temporary tables 
 `_n`, the row's number. Every statement works on the rows numbered `lo` to `hi`.
 """
 
+# ruff: noqa: S608  the parts of these statements are quoted names, our own words and numbers
+
 from collections.abc import Callable
 from dataclasses import dataclass
 

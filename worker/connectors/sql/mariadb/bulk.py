@@ -5,6 +5,8 @@ record. It is used only where the key's own is the table's only unique index; el
 ones that are there are updated through a join, the others inserted.
 """
 
+# ruff: noqa: S608  the parts of these statements are quoted names, our own words and numbers
+
 import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -45,7 +47,7 @@ class MariadbBulk:
     def __init__(self, connection: "Connection[Any]") -> None:
         self._connection = connection
         self._packet_bytes = int(self._rows("SELECT @@max_allowed_packet")[0][0] * _ROOM_FOR_STATEMENT)
-        self._is_mariadb = "MariaDB" in str(connection.get_server_info())
+        self._is_mariadb = "MariaDB" in str(self._rows("SELECT version()")[0][0])
         self._stages: set[str] = set()
         self._filled: set[str] = set()
         self._timeouts = ("innodb_lock_wait_timeout", "max_statement_time")[: 2 if self._is_mariadb else 1]
@@ -95,7 +97,7 @@ class MariadbBulk:
         """Commit, and empty what was staged."""
         self._connection.commit()
         for name in self._filled:
-            self._execute(f"DELETE FROM {name}")  # noqa: S608  ours
+            self._execute(f"DELETE FROM {name}")
         self._connection.commit()
         self._end()
 
@@ -131,7 +133,7 @@ class MariadbBulk:
         return counts + self.merge(plan, batch.numbers[0], batch.numbers[-1], len(batch))
 
     def _insert_or_update(self, plan: Plan, batch: Batch) -> Counts:
-        head = f"INSERT INTO {plan.table.name} ({sql.names(FLAVOUR, plan.columns)}) VALUES "  # noqa: S608  quoted
+        head = f"INSERT INTO {plan.table.name} ({sql.names(FLAVOUR, plan.columns)}) VALUES "
         sets = [f"{backquoted(name)} = VALUES({backquoted(name)})" for name in plan.updated]
         # A key that the collation takes for equal is another record: null is refused, and the stage sorts it out.
         sets += [
@@ -152,7 +154,8 @@ class MariadbBulk:
 
     def _duplicates(self) -> int:
         """How many rows the last INSERT of several modified, as the server says in the text of its answer."""
-        message = self._connection._result.message  # noqa: SLF001  the driver has no public name for it
+        result: Any = self._connection._result  # type: ignore[attr-defined]  # noqa: SLF001  no public name for it
+        message = result.message
         found = _DUPLICATES.search(message if isinstance(message, bytes) else str(message or "").encode())
         return int(found[1]) if found else 0
 
@@ -170,7 +173,7 @@ class MariadbBulk:
         if name not in self._stages:
             self._create(plan, name, columns)
         self._filled.add(name)
-        list(self._insert(f"INSERT INTO {name} VALUES ", plan, columns, batch, "", numbered=True))  # noqa: S608  ours
+        list(self._insert(f"INSERT INTO {name} VALUES ", plan, columns, batch, "", numbered=True))
 
     def _insert(
         self, head: str, plan: Plan, columns: tuple[str, ...], batch: Batch, tail: str, *, numbered: bool
@@ -185,14 +188,14 @@ class MariadbBulk:
         indexable = all(_is_indexable(plan, column) for column in plan.key)
         index = f", KEY ({sql.names(FLAVOUR, plan.key)})" if indexable else ""
         self._execute(
-            f"CREATE TEMPORARY TABLE {name} (PRIMARY KEY (_n){index}) ENGINE=InnoDB AS "  # noqa: S608  quoted
+            f"CREATE TEMPORARY TABLE {name} (PRIMARY KEY (_n){index}) ENGINE=InnoDB AS "
             f"SELECT 0 AS _n, {sql.names(FLAVOUR, columns)} FROM {plan.table.name} LIMIT 0"
         )
         self._stages.add(name)
 
     def unstage(self, name: str, numbers: Sequence[int]) -> None:
         """Take rows out of a stage or the drops."""
-        self._execute(f"DELETE FROM {name} WHERE _n IN ({','.join(map(str, numbers))})")  # noqa: S608  numbers
+        self._execute(f"DELETE FROM {name} WHERE _n IN ({','.join(map(str, numbers))})")
 
     def merge(self, plan: Plan, low: int, high: int, rows: int) -> Counts:
         """Upsert the staged rows numbered from `low` to `high`, of which there are `rows`."""
@@ -239,7 +242,7 @@ class MariadbBulk:
 
     def _execute(self, statement: str, values: tuple[Any, ...] | None = None) -> int:
         with self._connection.cursor() as cursor:
-            return cursor.execute(statement, values)
+            return int(cursor.execute(statement, values))
 
     def _rows(self, statement: str, values: tuple[Any, ...] | None = None) -> list[tuple[Any, ...]]:
         with self._connection.cursor() as cursor:

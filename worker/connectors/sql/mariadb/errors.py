@@ -1,4 +1,4 @@
-"""What the errors of MariaDB and MySQL mean, by vendor number, then SQLSTATE. Pure."""
+"""What the errors of MariaDB and MySQL mean, by vendor number, then SQLSTATE."""
 
 import re
 

@@ -1,4 +1,4 @@
-"""Rows as SQL literals of MariaDB, built column by column. Pure.
+"""Rows as SQL literals of MariaDB, built column by column.
 
 One INSERT with many rows of literals is the fastest way in; through the driver's own formatting, value by value, it
 takes three times as long. The session has backslash escapes on and talks utf8mb4, where no byte of a character

@@ -1,5 +1,7 @@
 """What is wrong with our access to a PostgreSQL database."""
 
+# ruff: noqa: S608  the parts of these statements are quoted names, our own words and numbers
+
 from collections.abc import Sequence
 from typing import Any
 

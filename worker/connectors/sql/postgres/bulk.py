@@ -3,6 +3,8 @@
 Stages live as long as the connection and are emptied by the commit. Counts come from the database.
 """
 
+# ruff: noqa: S608  the parts of these statements are quoted names, our own words and numbers
+
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -58,7 +60,7 @@ class PostgresBulk:
         columns = sql.names(FLAVOUR, plan.columns)
         for name, wanted in ((plan.stage, columns), (plan.drops, sql.names(FLAVOUR, plan.key))):
             self._connection.execute(
-                f"CREATE TEMPORARY TABLE {name} ON COMMIT DELETE ROWS AS "  # noqa: S608  names are quoted
+                f"CREATE TEMPORARY TABLE {name} ON COMMIT DELETE ROWS AS "
                 f"SELECT 0::int AS _n, {wanted} FROM {plan.table.name} WITH NO DATA".encode()
             )
         self._connection.commit()
@@ -118,7 +120,7 @@ class PostgresBulk:
 
     def unstage(self, name: str, numbers: Sequence[int]) -> None:
         """Take rows out of a stage or the drops."""
-        self._connection.execute(f"DELETE FROM {name} WHERE _n = ANY(%s)".encode(), (list(numbers),))  # noqa: S608  ours
+        self._connection.execute(f"DELETE FROM {name} WHERE _n = ANY(%s)".encode(), (list(numbers),))
 
     def upsert(self, plan: Plan, batch: Batch, drops: Batch) -> Counts:
         """Do the whole write at once."""
@@ -177,13 +179,13 @@ def _merge_statements(plan: Plan) -> tuple[str, ...]:
     sets = ", ".join(f"{double_quoted(name)} = excluded.{double_quoted(name)}" for name in plan.updated)
     action = f"DO UPDATE SET {sets} WHERE {sql.differs(FLAVOUR, plan, 'excluded')}" if sets else "DO NOTHING"
     upsert = (
-        f"INSERT INTO {plan.table.name} AS t ({sql.names(FLAVOUR, plan.columns)}) {overriding}"  # noqa: S608  quoted
+        f"INSERT INTO {plan.table.name} AS t ({sql.names(FLAVOUR, plan.columns)}) {overriding}"
         f"SELECT {sql.names(FLAVOUR, plan.columns, 's')} FROM {plan.stage} s "
         f"WHERE s._n BETWEEN {PARAMETER} AND {PARAMETER} "
         f"ON CONFLICT ({sql.names(FLAVOUR, plan.key)}) {action} RETURNING xmax = 0 AS new"
     )
     return (
         FLAVOUR.finish(
-            f"WITH w AS ({upsert}) SELECT count(*) FILTER (WHERE new), count(*) FILTER (WHERE NOT new) FROM w"  # noqa: S608
+            f"WITH w AS ({upsert}) SELECT count(*) FILTER (WHERE new), count(*) FILTER (WHERE NOT new) FROM w"
         ),
     )

@@ -89,7 +89,7 @@ def describe(connection: psycopg.Connection[Any], entity: str) -> Table | None:
     oid, schema, table, plain = found
     name = f"{double_quoted(schema)}.{double_quoted(table)}"
     rows = connection.execute(_COLUMNS, {"oid": oid}).fetchall()
-    columns = {row[0]: _column(*row[:6], row[7]) for row in rows}
+    columns = {row[0]: _column(row) for row in rows}
     unique = [
         UniqueIndex(index, tuple(names), immediate)
         for index, names, immediate in connection.execute(_UNIQUE, {"oid": oid})
@@ -118,15 +118,8 @@ def _compares_exactly(type_name: str, element: str | None, deterministic: bool) 
     return deterministic and (element or type_name) in _EXACT
 
 
-def _column(  # noqa: PLR0917  a row of the catalogue query
-    name: str,
-    type_name: str,
-    modifier: int,
-    not_null: bool,
-    has_default: bool,
-    generated: bool,
-    element: str | None,
-) -> Column:
+def _column(row: tuple[Any, ...]) -> Column:
+    name, type_name, modifier, not_null, has_default, generated, _always, element, _deterministic = row
     kind = _KINDS.get(element or type_name, Kind.UNKNOWN)
     limits = _limits(element or type_name, modifier)
     low, high = _RANGES.get(element or type_name, (None, None))

@@ -1,4 +1,4 @@
-"""What PostgreSQL's errors mean, by SQLSTATE, then by the driver's exception type. Pure."""
+"""What PostgreSQL's errors mean, by SQLSTATE, then by the driver's exception type."""
 
 import re
 

@@ -1,5 +1,7 @@
 """Write a bulk to SQLite: one prepared upsert for all rows; the stage is there for finding bad ones."""
 
+# ruff: noqa: S608  the parts of these statements are quoted names, our own words and numbers
+
 import json
 import sqlite3
 from collections.abc import Iterator, Sequence
@@ -71,7 +73,7 @@ class SqliteBulk:
     def commit(self) -> None:
         """Commit, and empty what was staged."""
         for name in self._filled:
-            self._connection.execute(f"DELETE FROM temp.{name}")  # noqa: S608  ours
+            self._connection.execute(f"DELETE FROM temp.{name}")
         self._connection.execute("COMMIT")
         self._filled.clear()
 
@@ -111,7 +113,7 @@ class SqliteBulk:
         if plan.key_is_exact:
             where = " AND ".join(f"{double_quoted(name)} = ?" for name in plan.key)
         rows = zip(*self._bound(plan, plan.key, drops), strict=True)
-        deleted = self._connection.executemany(f"DELETE FROM {plan.table.name} WHERE {where}", rows).rowcount  # noqa: S608
+        deleted = self._connection.executemany(f"DELETE FROM {plan.table.name} WHERE {where}", rows).rowcount
         return Counts(deleted=deleted, unchanged=len(drops) - deleted)
 
     def _upsert_each(self, plan: Plan, batch: Batch) -> Counts:
@@ -121,7 +123,7 @@ class SqliteBulk:
         action = f"UPDATE SET {sets} WHERE {sql.differs(FLAVOUR, plan, 'excluded')}" if sets else "NOTHING"
         marks = ", ".join("?" * len(plan.columns))
         statement = (
-            f"INSERT INTO {plan.table.name} AS t ({sql.names(FLAVOUR, plan.columns)}) VALUES ({marks}) "  # noqa: S608
+            f"INSERT INTO {plan.table.name} AS t ({sql.names(FLAVOUR, plan.columns)}) VALUES ({marks}) "
             f"ON CONFLICT ({sql.names(FLAVOUR, plan.key)}) DO {action}"
         )
         changed = self._connection.executemany(statement, zip(*bound, strict=True)).rowcount
@@ -139,7 +141,7 @@ class SqliteBulk:
                 for place, name in enumerate(plan.key)
             )
             wanted = list(zip(*keys, strict=True))
-        statement = f"SELECT count(*) FROM json_each(?) j CROSS JOIN {plan.table.name} t ON {join}"  # noqa: S608  quoted
+        statement = f"SELECT count(*) FROM json_each(?) j CROSS JOIN {plan.table.name} t ON {join}"
         return int(self._connection.execute(statement, (json.dumps(wanted),)).fetchone()[0])
 
     def _bound(self, plan: Plan, columns: tuple[str, ...], batch: Batch) -> list[Sequence[object]]:
@@ -160,19 +162,19 @@ class SqliteBulk:
         if not len(batch):
             return
         self._connection.execute(
-            f"CREATE TEMPORARY TABLE IF NOT EXISTS {name} AS "  # noqa: S608  quoted
+            f"CREATE TEMPORARY TABLE IF NOT EXISTS {name} AS "
             f"SELECT 0 AS _n, {sql.names(FLAVOUR, columns)} FROM {plan.table.name} LIMIT 0"
         )
         self._filled.add(name)
         marks = ", ".join("?" * (len(columns) + 1))
         rows = zip(batch.numbers, *self._bound(plan, columns, batch), strict=True)
-        self._connection.executemany(f"INSERT INTO temp.{name} VALUES ({marks})", rows)  # noqa: S608  ours
+        self._connection.executemany(f"INSERT INTO temp.{name} VALUES ({marks})", rows)
 
     def unstage(self, name: str, numbers: Sequence[int]) -> None:
         """Take rows out of a stage or the drops."""
         self._connection.executemany(
             f"DELETE FROM temp.{name} WHERE _n = ?", [(number,) for number in numbers]
-        )  # noqa: S608
+        )
 
     def merge(self, plan: Plan, low: int, high: int, rows: int) -> Counts:
         """Upsert the staged rows numbered from `low` to `high`, of which there are `rows`."""

@@ -1,4 +1,4 @@
-"""What SQLite's errors mean, by extended result code. Pure."""
+"""What SQLite's errors mean, by extended result code."""
 
 import re
 import sqlite3
