@@ -49,7 +49,7 @@ def unscaled_bytes(value: Decimal, scale: int) -> bytes:
     if not isinstance(exponent, int):
         raise ValueError("not a finite decimal")  # noqa: TRY004  a value of the right type
     shift = exponent + scale
-    if abs(shift) > _MAX_SCALE:
+    if abs(scale) > _MAX_SCALE or abs(shift) > _MAX_SCALE:
         raise ValueError("a decimal with too many digits")
     magnitude = int("".join(map(str, digits)))
     magnitude, rest = (magnitude * 10**shift, 0) if shift >= 0 else divmod(magnitude, 10**-shift)
