@@ -1,21 +1,26 @@
-"""Debezium's Avro, with the schema's id in front or in a header, schemas looked up once and kept."""
+"""Avro messages, whichever way they name their schema: schemas are looked up once and kept."""
 
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
+from uuid import UUID
 
 from fastavro import parse_schema
 
+from schemas.avro_schemas import schema_text, versions
 from schemas.change import Decoded, Undecodable
+from schemas.debezium.keys import ReadKey, key_reader
+from schemas.debezium.payload import is_envelope, payload_reader
+from schemas.debezium.unavailable import masks_avro
+from schemas.framing import SINGLE_OBJECT_BYTES, single_object_prefix
+from schemas.record_change import SELF_CONTAINED, WANTED, record_change_reader
 from schemas.wire.avro_schema import wire_type, without_logical_types
 from schemas.wire.avro_values import FAULTS, Wanted, value_reader
-from schemas.debezium.keys import ReadKey, key_reader
-from schemas.debezium.payload import ReadPayload, is_envelope, payload_reader
-from schemas.debezium.unavailable import masks_avro
+from schemas.wire.wire_type import WireType
 
-SchemaId = int
-FindSchema = Callable[[SchemaId], str | None]
+SchemaId = int | UUID
+FindSchema = Callable[[Any], str | None]
 
 # Of an envelope's source and clocks only these are read.
 _OF_ENVELOPE: Final[Wanted] = {
@@ -26,35 +31,38 @@ _OF_ENVELOPE: Final[Wanted] = {
     "ts_ms": None,
 }
 _NO_AVRO: Final = Undecodable("undecodable", "The value does not follow its Avro schema.")
-_NO_SCHEMA: Final = Undecodable("undecodable", "The value's schema is no Avro schema.")
+_NO_SCHEMA: Final = Undecodable("undecodable", "The schema that the registry has for the value is no Avro schema.")
+_OTHER_FORMAT: Final = Undecodable("undecodable", "The value is of another format than the mapping names.")
+_UNKNOWN_OBJECT: Final = Undecodable(
+    "unknown_schema", "The value is a single object of a schema that this version of Instep does not know."
+)
 
 
 @dataclass(frozen=True, slots=True)
 class AvroReading:
-    """What decodes the bytes of one schema, and what reads the values and the keys in them."""
+    """What reads the bytes of values, and of keys, of one schema; `ours` for a RecordChange. They raise one of FAULTS."""
 
-    decode: Callable[[bytes], Any]
-    read: ReadPayload
-    read_key: ReadKey
+    read: Callable[[bytes], Decoded]
+    read_key: Callable[[bytes], Mapping[str, object] | None]
+    ours: bool
 
 
 class AvroMessages:
     """Reads Avro values and keys; keeps the schemas. An unknown id is asked for again each time: it may be new."""
 
-    def __init__(self, find_schema: FindSchema) -> None:
+    def __init__(self, find_schema: FindSchema, *, ours: bool, debezium: bool) -> None:
         self._find_schema = find_schema
+        self._allowed = {kind for kind, allowed in ((True, ours), (False, debezium)) if allowed}
         self._readings: dict[SchemaId, AvroReading | Undecodable] = {}
+        self._objects: dict[bytes, AvroReading | Undecodable] | None = None
 
     def decode(self, schema_id: SchemaId, body: bytes) -> Decoded:
         """Return the change that a value tells; what find_schema raises passes through."""
-        reading = self._readings.get(schema_id) or self._find(schema_id)
-        if type(reading) is not AvroReading:
-            return reading  # type: ignore[return-value]  # the other member of the union
-        try:
-            payload = reading.decode(body)
-        except FAULTS:
-            return _NO_AVRO
-        return reading.read(payload, masks_avro(body))
+        return self._read(self._readings.get(schema_id) or self._find(schema_id), body)
+
+    def decode_object(self, value: bytes) -> Decoded:
+        """Return the change that a single object tells: the self-contained form, of any version of the contract."""
+        return self._read(self._object_reading(value[:SINGLE_OBJECT_BYTES]), value[SINGLE_OBJECT_BYTES:])
 
     def key_fields(self, schema_id: SchemaId, body: bytes) -> Mapping[str, object] | None:
         """Return the fields of a key, None where it is none; what find_schema raises passes through."""
@@ -62,24 +70,62 @@ class AvroMessages:
         if isinstance(reading, Undecodable):
             return None
         try:
-            return reading.read_key(reading.decode(body))
+            return reading.read_key(body)
         except FAULTS:
             return None
+
+    def _read(self, reading: AvroReading | Undecodable, body: bytes) -> Decoded:
+        if type(reading) is not AvroReading:
+            return reading  # type: ignore[return-value]  # the other member of the union
+        try:
+            return reading.read(body)
+        except FAULTS:
+            return _NO_AVRO
 
     def _find(self, schema_id: SchemaId) -> AvroReading | Undecodable:
         text = self._find_schema(schema_id)
         if text is None:
             return Undecodable("unknown_schema", f"The schema registry has no Avro schema {schema_id}.")
-        reading = self._readings[schema_id] = _reading(text)
+        reading = self._readings[schema_id] = self._allow(_reading(text))
         return reading
+
+    def _object_reading(self, prefix: bytes) -> AvroReading | Undecodable:
+        if self._objects is None:
+            texts = {schema_text("RecordChange", version) for version in versions()} | {schema_text("RecordChange")}
+            self._objects = {_object_prefix(text): self._allow(_reading(text)) for text in texts}
+        return self._objects.get(prefix, _UNKNOWN_OBJECT)
+
+    def _allow(self, reading: AvroReading | Undecodable) -> AvroReading | Undecodable:
+        return reading if isinstance(reading, Undecodable) or reading.ours in self._allowed else _OTHER_FORMAT
+
+
+def _object_prefix(text: str) -> bytes:
+    return single_object_prefix(without_logical_types(json.loads(text)))
 
 
 def _reading(text: str) -> AvroReading | Undecodable:
     try:
         schema = json.loads(text)
         parsed = parse_schema(without_logical_types(schema), named_schemas={})
-        wire = wire_type(schema)
-        wanted = _OF_ENVELOPE if is_envelope(wire) else None
-        return AvroReading(value_reader(parsed, wanted), payload_reader(wire), key_reader(wire))
+        return _compile(parsed, wire_type(schema))
     except Exception:  # noqa: BLE001  the boundary to a parser of schemas that others wrote
         return _NO_SCHEMA
+
+
+def _compile(parsed: Any, wire: WireType) -> AvroReading:
+    decode_key, read_key = value_reader(parsed), key_reader(wire)
+    read_change = record_change_reader(wire)
+    if read_change is not None:
+        decode_change = value_reader(parsed, WANTED, named=wire.name == SELF_CONTAINED)
+        return AvroReading(
+            read=lambda body: read_change(decode_change(body)),
+            read_key=lambda body: read_key(decode_key(body)),
+            ours=True,
+        )
+    decode = value_reader(parsed, _OF_ENVELOPE if is_envelope(wire) else None)
+    read_payload = payload_reader(wire)
+    return AvroReading(
+        read=lambda body: read_payload(decode(body), masks_avro(body)),
+        read_key=lambda body: read_key(decode_key(body)),
+        ours=False,
+    )

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from schemas.change import Decoded, Ignored, Op, RecordChange, Shape, Undecodable
 from schemas.wire.readers import shape_of
-from schemas.wire.shapes import Shapes
+from schemas.wire.shapes import Shapes, shapes_of_schema, without_schema
 from schemas.debezium.unavailable import without_unavailable
 from schemas.wire.wire_type import WireType
 
@@ -45,10 +45,10 @@ def payload_reader(schema: WireType) -> ReadPayload:
         return lambda _payload, _masked: ignored
     if is_envelope(schema):
         after = members.get("after") or members.get("before")
-        return _envelope_reader(Shapes(shape_of(after.fields if after else ())))
+        return _envelope_reader(shapes_of_schema(shape_of(after.fields if after else ())))
     if "__op" in members or "__deleted" in members or last_name == "Value":
         own = tuple(each for each in schema.fields if not each[0].startswith("__"))
-        return _flat_reader(Shapes(shape_of(own)))
+        return _flat_reader(shapes_of_schema(shape_of(own)))
     return lambda _payload, _masked: NO_CHANGE
 
 
@@ -60,7 +60,7 @@ def is_envelope(schema: WireType) -> bool:
 
 def schemaless_reader() -> ReadPayload:
     """Return what reads payloads of which nothing is known beforehand."""
-    shapes = Shapes()
+    shapes = Shapes(without_schema)
     read_envelope, read_flat = _envelope_reader(shapes), _flat_reader(shapes)
 
     def read(payload: Any, masked: bool) -> Decoded:

@@ -23,12 +23,13 @@ _read_float32: Final = struct.Struct("<f").unpack_from
 _read_float64: Final = struct.Struct("<d").unpack_from
 
 
-def value_reader(schema: Any, wanted: Wanted = None) -> Callable[[bytes], Any]:
+def value_reader(schema: Any, wanted: Wanted = None, *, named: bool = False) -> Callable[[bytes], Any]:
     """Return what decodes whole values of a schema that fastavro has parsed; it raises one of FAULTS for bad bytes.
 
-    Also for truncated bytes and for bytes that are left over.
+    Also for truncated bytes and for bytes that are left over. With `named`, a value of a named type in a union of more
+    than null and one type is the pair (full name, value), as fastavro's `return_named_type` has it.
     """
-    read = _Compiler().read(schema, wanted)
+    read = _Compiler(named=named).read(schema, wanted)
 
     def read_value(data: bytes) -> Any:
         value, at = read(data, 0)
@@ -134,9 +135,11 @@ _SKIP: Final[Mapping[str, Skip]] = {
 class _Compiler:
     """Turns one schema into functions; knows the named types met so far."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, named: bool) -> None:
+        self._with_names = named
         self._named: dict[str, Any] = {}
         self._whole: dict[str, Read] = {}
+        self._begun: set[str] = set()
 
     def read(self, schema: Any, wanted: Wanted = None) -> Read:
         match schema:
@@ -174,14 +177,14 @@ class _Compiler:
     def _reference(self, name: str, wanted: Wanted) -> Read:
         if name not in self._named:
             raise ValueError("a type that the schema does not define")
-        if wanted is not None:
+        if wanted is not None or (name not in self._whole and name not in self._begun):
             return self.read(self._named[name], wanted)
         whole = self._whole
 
-        def read_later(data: bytes, at: int) -> tuple[Any, int]:  # the type may still be on its way, inside itself
+        def read_later(data: bytes, at: int) -> tuple[Any, int]:  # the type is inside itself
             return whole[name](data, at)
 
-        return self._whole.get(name, read_later)
+        return whole.get(name, read_later)
 
     def _union(self, schema: list[Any], wanted: Wanted) -> Read:
         reads = [self.read(each, wanted) for each in schema]
@@ -190,6 +193,8 @@ class _Compiler:
                 return _optional(0, 2, reads[1])
             case [_, "null"]:
                 return _optional(2, 0, reads[0])
+        if self._with_names:
+            reads = [_with_name(_name_of(each), read) for each, read in zip(schema, reads, strict=True)]
 
         def read_union(data: bytes, at: int) -> tuple[Any, int]:
             branch, at = _read_long(data, at)
@@ -200,6 +205,8 @@ class _Compiler:
         return read_union
 
     def _record(self, schema: Mapping[str, Any], wanted: Wanted) -> Read:
+        if wanted is None:
+            self._begun.add(schema["name"])
         steps: list[tuple[str | None, Any]] = []
         for each in schema["fields"]:
             name, type_ = each["name"], each["type"]
@@ -285,6 +292,27 @@ def _skip_optional(null: int, skip: Skip) -> Skip:
         raise ValueError("no such branch")
 
     return skip_optional
+
+
+def _name_of(schema: Any) -> str | None:
+    """Return the full name of a record, enum or fixed, None for any other type."""
+    match schema:
+        case {"type": "record" | "error" | "enum" | "fixed", "name": str() as name}:
+            return name
+        case str() if schema not in _READ:
+            return schema
+    return None
+
+
+def _with_name(name: str | None, read: Read) -> Read:
+    if name is None:
+        return read
+
+    def read_named(data: bytes, at: int) -> tuple[tuple[str, Any], int]:
+        value, at = read(data, at)
+        return (name, value), at
+
+    return read_named
 
 
 def _discard(read: Read) -> Skip:

@@ -5,6 +5,7 @@ from typing import Any
 from uuid import UUID
 
 from schemas.change import Kind, Reader, Shape
+from schemas.typed_values import NAMED
 from schemas.wire import numbers, temporal
 from schemas.wire.plain import to_plain
 from schemas.wire.structured import STRUCTURED
@@ -198,5 +199,6 @@ _BY_NAME: Mapping[tuple[str, str], Callable[[WireType], Reading | None]] = {
         f"{_DATA}.VariableScaleDecimal": _variable_decimal,
         f"{_DATA}.Bits": _bits,
         **{name: _fixed(kind, reader) for name, (kind, reader) in STRUCTURED.items()},
+        **{name: _fixed(kind, reader) for name, (kind, reader) in NAMED.items()},
     }.items()
 }

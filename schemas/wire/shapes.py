@@ -1,37 +1,56 @@
 """The shapes of the rows of one schema, or of all rows without one: one object for each set of names."""
 
+from collections.abc import Callable
+from typing import Final
+
 from schemas.change import Shape
 
-_MOST = 1000
+_MOST: Final = 1000
+
+ShapeOf = Callable[[tuple[str, ...]], Shape]
+
+
+def without_schema(names: tuple[str, ...]) -> Shape:
+    """Return the shape of rows of which only the names are known; those with two underscores in front are Debezium's."""
+    return Shape(tuple(name for name in names if not name.startswith("__")))
+
+
+def part_of(full: Shape) -> ShapeOf:
+    """Return what gives rows that lack some fields of a schema their shape; names that the schema has not are left out."""
+
+    def shape_of(names: tuple[str, ...]) -> Shape:
+        kept = tuple(name for name in names if name in full.kinds)
+        return Shape(
+            names=kept,
+            kinds={name: full.kinds[name] for name in kept},
+            readers={name: full.readers[name] for name in kept if name in full.readers},
+        )
+
+    return shape_of
 
 
 class Shapes:
-    """A growing set of shapes; forgets them all where a source has no end of sets of names.
+    """The shapes met so far, by the names in a row; forgets them where a source has no end of sets of names.
 
-    `full` is the shape of the whole schema; without one, fields have neither kind nor reader.
+    `known` may be asked first, as that is what happens for each record: `shapes.known.get(names) or shapes.of(names)`.
     """
 
-    def __init__(self, full: Shape | None = None) -> None:
-        self.full = full
-        self.known: dict[tuple[str, ...], Shape] = {full.names: full} if full else {}
+    def __init__(self, make: ShapeOf) -> None:
+        self._make = make
+        self.known: dict[tuple[str, ...], Shape] = {}
 
     def of(self, names: tuple[str, ...]) -> Shape:
-        """Return the shape of rows with these names; those that the schema does not have are left out."""
+        """Return the shape of rows with these names."""
         shape = self.known.get(names)
-        return self._add(names) if shape is None else shape
-
-    def _add(self, names: tuple[str, ...]) -> Shape:
-        if len(self.known) >= _MOST:
-            self.known.clear()
-        full = self.full
-        if full is None:
-            shape = Shape(tuple(name for name in names if not name.startswith("__")))
-        else:
-            kept = tuple(name for name in names if name in full.kinds)
-            shape = Shape(
-                names=kept,
-                kinds={name: full.kinds[name] for name in kept},
-                readers={name: full.readers[name] for name in kept if name in full.readers},
-            )
-        self.known[names] = shape
+        if shape is None:
+            if len(self.known) >= _MOST:
+                self.known.clear()
+            shape = self.known[names] = self._make(names)
         return shape
+
+
+def shapes_of_schema(full: Shape) -> Shapes:
+    """Return the shapes of the rows of one schema, among them that of whole rows."""
+    shapes = Shapes(part_of(full))
+    shapes.known[full.names] = full
+    return shapes
