@@ -179,8 +179,8 @@ def has_members(admin: KafkaAdminClient, group: str) -> bool:
     """Whether some other worker is in the group now."""
     try:
         described = admin.describe_groups([group])
-    except KafkaError:
-        # a group that never was has no coordinator
+    except (KafkaError, ValueError):
+        # a group that never was has no coordinator; ValueError: brokers that answer with rights the client does not know
         return False
     return bool(described[group]["members"])
 
