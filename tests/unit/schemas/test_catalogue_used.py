@@ -23,7 +23,7 @@ def fault_codes(module: house.Module) -> Iterator[str]:
             ):
                 yield code
             case ast.Compare(left=ast.Attribute(attr="code"), comparators=[right]):
-                yield from (each.value for each in ast.walk(right) if isinstance(each, ast.Constant))
+                yield from (text for each in ast.walk(right) for text in _texts(each))
 
 
 @pytest.mark.parametrize("module", house.product(), ids=lambda module: module.name)
@@ -36,7 +36,7 @@ def test_every_code_in_a_table_of_errors_is_in_the_catalogue(name: str) -> None:
     assigned = [
         node.value for node in house.modules()[name].tree.body if isinstance(node, ast.Assign | ast.AnnAssign)
     ]
-    tables = [table for table in assigned if isinstance(table, ast.Dict | ast.Tuple)]
+    tables = [table for table in assigned if isinstance(table, ast.Dict | ast.Tuple | ast.Call)]
     words = {text for table in tables for each in ast.walk(table) for text in _texts(each)}
     codes = {word for word in words if re.fullmatch(r"[a-z_]{4,}", word)}
     assert codes
