@@ -138,7 +138,10 @@ def _compacted(topic: Topic, admin: "KafkaAdminClient") -> str:
     """Return a warning for a topic of ours that compaction would eat."""
     if topic.purpose == SOURCE:
         return ""
-    described = admin.describe_configs({"topic": {topic.name: ["cleanup.policy"]}})
+    from kafka.admin import ConfigResource
+
+    asked = [ConfigResource("topic", topic.name, ["cleanup.policy"])]
+    described = admin.describe_configs(asked, config_filter="all")
     policy = str(described["topic"][topic.name]["cleanup.policy"]["value"])
     return f"; its cleanup.policy is {policy}, but must be delete" if "compact" in policy else ""
 
