@@ -10,9 +10,8 @@ from fastavro import parse_schema
 
 from schemas.avro_schemas import schema_text, versions
 from schemas.change import Decoded, Undecodable
-from schemas.debezium.keys import ReadKey, key_reader
+from schemas.debezium.keys import key_reader
 from schemas.debezium.payload import is_envelope, payload_reader
-from schemas.debezium.unavailable import masks_avro
 from schemas.framing import SINGLE_OBJECT_BYTES, single_object_prefix
 from schemas.record_change import SELF_CONTAINED, WANTED, record_change_reader
 from schemas.wire.avro_schema import wire_type, without_logical_types
@@ -31,7 +30,9 @@ _OF_ENVELOPE: Final[Wanted] = {
     "ts_ms": None,
 }
 _NO_AVRO: Final = Undecodable("undecodable", "The value does not follow its Avro schema.")
-_NO_SCHEMA: Final = Undecodable("undecodable", "The schema that the registry has for the value is no Avro schema.")
+_NO_SCHEMA: Final = Undecodable(
+    "undecodable", "The schema that the registry has for the value is no Avro schema."
+)
 _OTHER_FORMAT: Final = Undecodable("undecodable", "The value is of another format than the mapping names.")
 _UNKNOWN_OBJECT: Final = Undecodable(
     "unknown_schema", "The value is a single object of a schema that this version of Instep does not know."
@@ -91,7 +92,9 @@ class AvroMessages:
 
     def _object_reading(self, prefix: bytes) -> AvroReading | Undecodable:
         if self._objects is None:
-            texts = {schema_text("RecordChange", version) for version in versions()} | {schema_text("RecordChange")}
+            texts = {schema_text("RecordChange", version) for version in versions()} | {
+                schema_text("RecordChange")
+            }
             self._objects = {_object_prefix(text): self._allow(_reading(text)) for text in texts}
         return self._objects.get(prefix, _UNKNOWN_OBJECT)
 
@@ -125,7 +128,7 @@ def _compile(parsed: Any, wire: WireType) -> AvroReading:
     decode = value_reader(parsed, _OF_ENVELOPE if is_envelope(wire) else None)
     read_payload = payload_reader(wire)
     return AvroReading(
-        read=lambda body: read_payload(decode(body), masks_avro(body)),
+        read=lambda body: read_payload(decode(body), body),
         read_key=lambda body: read_key(decode_key(body)),
         ours=False,
     )

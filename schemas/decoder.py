@@ -46,7 +46,9 @@ class Decoder:
         self._json = JsonMessages()
         self._avro = AvroMessages(find_schema, ours=format != "debezium", debezium=format != "instep")
 
-    def __call__(self, key: bytes | None, value: bytes | None, headers: Headers) -> Decoded:
+    def __call__(  # noqa: PLR0911  one return for each way a value can start
+        self, key: bytes | None, value: bytes | None, headers: Headers
+    ) -> Decoded:
         """Return the change that a record tells, or what it is instead."""
         del key  # what a change is about stands in its value
         if value is None:
@@ -57,7 +59,9 @@ class Decoder:
                 return _HEADER if schema_id is None else self._avro.decode(schema_id, value)
         size = len(value)
         if size > MAX_VALUE_BYTES:
-            return Undecodable("too_large", f"The value has {size} bytes; more than {MAX_VALUE_BYTES} are not decoded.")
+            return Undecodable(
+                "too_large", f"The value has {size} bytes; more than {MAX_VALUE_BYTES} are not decoded."
+            )
         if not size:
             return _EMPTY
         if value[0] == 0:
@@ -77,7 +81,11 @@ class Decoder:
                 schema_id = _schema_id(data)
                 return None if schema_id is None else self._avro.key_fields(schema_id, key)
         if key[0] == 0:
-            return self._avro.key_fields(confluent_id(key), key[CONFLUENT_BYTES:]) if len(key) >= CONFLUENT_BYTES else None
+            return (
+                self._avro.key_fields(confluent_id(key), key[CONFLUENT_BYTES:])
+                if len(key) >= CONFLUENT_BYTES
+                else None
+            )
         return self._json.key_fields(key)
 
 

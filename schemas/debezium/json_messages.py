@@ -10,11 +10,10 @@ from typing import Any, Final, Generic, TypeVar
 import orjson
 
 from schemas.change import Decoded, Undecodable
+from schemas.debezium.keys import key_reader, read_schemaless_key
+from schemas.debezium.payload import payload_reader, schemaless_reader
 from schemas.wire.connect_schema import wire_type
 from schemas.wire.exact_json import parse_exactly
-from schemas.debezium.keys import ReadKey, key_reader, read_schemaless_key
-from schemas.debezium.payload import ReadPayload, payload_reader, schemaless_reader
-from schemas.debezium.unavailable import masks_json
 from schemas.wire.wire_type import WireType
 
 _START: Final = b'{"schema":'
@@ -41,7 +40,7 @@ class JsonMessages:
         if found is not None:
             read, body = found
             try:
-                return read(orjson.loads(body), masks_json(body))
+                return read(orjson.loads(body), body)
             except ValueError:
                 pass  # the whole is parsed below: what follows the prefix may be more than a payload
         return self._decode_whole(value)
@@ -65,12 +64,12 @@ class JsonMessages:
         except (ValueError, RecursionError):
             return _NO_JSON
         if schema is None:
-            return self._read_schemaless(payload, masks_json(value))
+            return self._read_schemaless(payload, value)
         try:
             read = self._values.reader(schema)
         except (ValueError, TypeError, LookupError, AttributeError, RecursionError):
             return _NO_SCHEMA
-        return read(payload, masks_json(value))
+        return read(payload, value)
 
 
 class _Schemas(Generic[Read]):

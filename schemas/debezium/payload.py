@@ -8,17 +8,19 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from schemas.change import Decoded, Ignored, Op, RecordChange, Shape, Undecodable
+from schemas.debezium.unavailable import MayLack, placeholder_finder, without_placeholders
 from schemas.wire.readers import shape_of
 from schemas.wire.shapes import Shapes, shapes_of_schema, without_schema
-from schemas.debezium.unavailable import without_unavailable
 from schemas.wire.wire_type import WireType
 
-# Reads a payload; the flag says that a placeholder for an unavailable value is somewhere in its bytes.
-ReadPayload = Callable[[Any, bool], Decoded]
+# Reads a payload, with the bytes that it was in.
+ReadPayload = Callable[[Any, bytes], Decoded]
 
 NO_CHANGE: Final = Undecodable("undecodable", "The value is no change event that Instep knows.")
 _NO_ROW: Final = Undecodable("undecodable", "The change event has no row.")
-_UNKNOWN_OPERATION: Final = Undecodable("unknown_operation", "The change event's operation is none of c, u, d, r, t, m.")
+_UNKNOWN_OPERATION: Final = Undecodable(
+    "unknown_operation", "The change event's operation is none of c, u, d, r, t, m."
+)
 _EMPTY: Final = Shape(())
 
 _OPS: Final[Mapping[Any, Op]] = {"c": Op.CREATE, "u": Op.UPDATE, "d": Op.DELETE, "r": Op.SNAPSHOT}
@@ -42,14 +44,15 @@ def payload_reader(schema: WireType) -> ReadPayload:
     last_name = schema.name.rpartition(".")[2]
     ignored = _IGNORED_NAMES.get(last_name)
     if ignored is not None:
-        return lambda _payload, _masked: ignored
+        return lambda _payload, _data: ignored
     if is_envelope(schema):
         after = members.get("after") or members.get("before")
-        return _envelope_reader(shapes_of_schema(shape_of(after.fields if after else ())))
+        fields = after.fields if after else ()
+        return _envelope_reader(shapes_of_schema(shape_of(fields)), placeholder_finder(fields))
     if "__op" in members or "__deleted" in members or last_name == "Value":
         own = tuple(each for each in schema.fields if not each[0].startswith("__"))
-        return _flat_reader(shapes_of_schema(shape_of(own)))
-    return lambda _payload, _masked: NO_CHANGE
+        return _flat_reader(shapes_of_schema(shape_of(own)), placeholder_finder(own))
+    return lambda _payload, _data: NO_CHANGE
 
 
 def is_envelope(schema: WireType) -> bool:
@@ -61,15 +64,16 @@ def is_envelope(schema: WireType) -> bool:
 def schemaless_reader() -> ReadPayload:
     """Return what reads payloads of which nothing is known beforehand."""
     shapes = Shapes(without_schema)
-    read_envelope, read_flat = _envelope_reader(shapes), _flat_reader(shapes)
+    may_lack = placeholder_finder(None)
+    read_envelope, read_flat = _envelope_reader(shapes, may_lack), _flat_reader(shapes, may_lack)
 
-    def read(payload: Any, masked: bool) -> Decoded:
+    def read(payload: Any, data: bytes) -> Decoded:
         if type(payload) is not dict:
             return NO_CHANGE
         if "op" in payload and ("after" in payload or "source" in payload):
-            return read_envelope(payload, masked)
+            return read_envelope(payload, data)
         if "__op" in payload or "__deleted" in payload:
-            return read_flat(payload, masked)
+            return read_flat(payload, data)
         return _ignored(payload.keys()) or NO_CHANGE
 
     return read
@@ -88,52 +92,60 @@ def _ignored(names: Any) -> Ignored | None:
     return None
 
 
-def _envelope_reader(shapes: Shapes) -> ReadPayload:
+def _envelope_reader(shapes: Shapes, may_lack: MayLack) -> ReadPayload:
     known = shapes.known
 
-    def read(payload: Any, masked: bool) -> Decoded:
-        code = payload["op"]
-        op = _OPS.get(code)
+    def read(payload: Any, data: bytes) -> Decoded:
+        if type(payload) is not dict:
+            return NO_CHANGE
+        code = payload.get("op")
+        op = _OPS.get(code) if type(code) is str else None
         if op is None:
-            return _NO_RECORD.get(code, _UNKNOWN_OPERATION)
+            return _NO_RECORD.get(str(code), _UNKNOWN_OPERATION)
         before, after = payload.get("before"), payload.get("after")
-        if op is Op.DELETE:
-            row, after = before, None
-        else:
-            row = after
-        if masked:
-            before, after = without_unavailable(before), without_unavailable(after)
-            row = before if op is Op.DELETE else after
-        if row is None and op is Op.DELETE:
-            shape = _EMPTY
-        elif type(row) is dict and (before is None or type(before) is dict):
+        if op is Op.UPDATE and may_lack(after, data):
+            before, after = without_placeholders(before), without_placeholders(after)
+        elif op is Op.DELETE:
+            after = None
+        row = before if op is Op.DELETE else after
+        if type(row) is dict and (before is None or type(before) is dict):
             names = tuple(row)
             shape = known.get(names) or shapes.of(names)
+        elif row is None and op is Op.DELETE:
+            shape = _EMPTY
         else:
             return _NO_ROW
-        source = payload.get("source")
-        if type(source) is dict:
-            changed_at, origin = source.get("ts_ms"), source.get("origin")
-        else:
-            changed_at = origin = None
-        if type(changed_at) is not int:
-            changed_at = _integer(payload.get("ts_ms"))
-        return RecordChange(op, before, after, shape, changed_at, origin if type(origin) is str else None)
+        changed_at, origin = _source(payload)
+        return RecordChange(op, before, after, shape, changed_at, origin)
 
     return read
 
 
-def _flat_reader(shapes: Shapes) -> ReadPayload:
-    def read(payload: Any, masked: bool) -> Decoded:
+def _source(payload: Mapping[str, Any]) -> tuple[int | None, str | None]:
+    """Return when the change was made in its app, else when it was read there, and by whom."""
+    source = payload.get("source")
+    if type(source) is not dict:
+        return _integer(payload.get("ts_ms")), None
+    changed_at, origin = source.get("ts_ms"), source.get("origin")
+    return (
+        changed_at if type(changed_at) is int else _integer(payload.get("ts_ms")),
+        origin if type(origin) is str else None,
+    )
+
+
+def _flat_reader(shapes: Shapes, may_lack: MayLack) -> ReadPayload:
+    def read(payload: Any, data: bytes) -> Decoded:
         if type(payload) is not dict:
-            return _NO_ROW
-        code = payload.get("__op")
-        op = Op.UPDATE if code is None else _OPS.get(code)
+            return NO_CHANGE
+        code = payload.get("__op", "u")
+        op = _OPS.get(code) if type(code) is str else None
         if op is None:
-            return _NO_RECORD.get(code, _UNKNOWN_OPERATION)
+            return _NO_RECORD.get(str(code), _UNKNOWN_OPERATION)
         if payload.get("__deleted") in (True, "true"):
             op = Op.DELETE
-        row = without_unavailable(payload) if masked else payload
+        row = payload
+        if op is Op.UPDATE and may_lack(row, data):
+            row = without_placeholders(row)
         shape = shapes.of(tuple(row))
         changed_at = _integer(payload.get("__source_ts_ms"))
         if changed_at is None:

@@ -9,7 +9,7 @@ _CONNECT = "org.apache.kafka.connect.data"
 _BASES: Mapping[str, Base] = {
     "int": "integer",
     "long": "integer",
-    "float": "float",
+    "float": "single",
     "double": "float",
     "boolean": "boolean",
     "string": "string",
@@ -75,7 +75,9 @@ def _complex(kind: str, schema: Mapping[str, Any], known: dict[str, WireType], s
         case "record" | "error":
             return _record(schema, known, space)
         case "array":
-            return WireType("array", str(schema.get("connect.name", "")), items=_wire_type(schema["items"], known, space))
+            return WireType(
+                "array", str(schema.get("connect.name", "")), items=_wire_type(schema["items"], known, space)
+            )
         case "map":
             items = _wire_type(schema["values"], known, space)
             return WireType("map", str(schema.get("connect.name", "")), items=items, keys=WireType("string"))

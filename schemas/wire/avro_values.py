@@ -141,7 +141,7 @@ class _Compiler:
         self._whole: dict[str, Read] = {}
         self._begun: set[str] = set()
 
-    def read(self, schema: Any, wanted: Wanted = None) -> Read:
+    def read(self, schema: Any, wanted: Wanted = None) -> Read:  # noqa: PLR0911  one return for each form of schema
         match schema:
             case str() if schema in _READ:
                 return _READ[schema]

@@ -5,13 +5,19 @@ Every reader takes a wire value that is not None and raises ValueError, without 
 
 import base64
 import binascii
+import math
+import struct
 from collections.abc import Callable
 from decimal import Decimal, InvalidOperation
-from typing import Any
+from typing import Any, Final
 
 ReadBytes = Callable[[Any], bytes]
 
-_NO_NUMBERS = {"NaN": "nan", "Infinity": "inf", "-Infinity": "-inf"}
+_LARGEST_SINGLE: Final = 3.4028234663852886e38
+# Python turns no more than 4300 digits into a number; PostgreSQL's numeric has 131072 digits before the point.
+_MOST_BYTES: Final = 1780
+_LARGEST_SCALE: Final = 131_072
+_NO_NUMBERS: Final = {"NaN": "nan", "Infinity": "inf", "-Infinity": "-inf"}
 
 
 def read_bytes(value: Any) -> bytes:
@@ -38,12 +44,25 @@ def read_float(value: Any) -> float:
     raise ValueError("no floating point number")
 
 
+def read_single(value: Any) -> float:
+    """Read a number of single precision: the shortest one that is the same there, 0.1 and not 0.10000000149011612."""
+    if type(value) is not float:
+        raise ValueError("no floating point number")
+    if not math.isfinite(value):
+        return value
+    wire = struct.pack("<f", value)
+    for digits in range(6, 9):
+        short = float(f"{value:.{digits}g}")
+        if abs(short) <= _LARGEST_SINGLE and struct.pack("<f", short) == wire:
+            return short
+    return float(f"{value:.9g}")
+
+
 def decimal_reader(scale: int, to_bytes: ReadBytes) -> Callable[[Any], Decimal]:
     """Return what reads an unscaled big-endian two's complement as a decimal with `scale` digits after the point."""
-    exponent = f"E{-scale}"
 
     def read_decimal(value: Any) -> Decimal:
-        return Decimal(f"{int.from_bytes(to_bytes(value), 'big', signed=True)}{exponent}")
+        return _scaled(to_bytes(value), scale)
 
     return read_decimal
 
@@ -55,9 +74,15 @@ def variable_decimal_reader(to_bytes: ReadBytes) -> Callable[[Any], Decimal]:
         scale, unscaled = _members(value, "scale", "value")
         if type(scale) is not int:
             raise ValueError("no scale")
-        return Decimal(f"{int.from_bytes(to_bytes(unscaled), 'big', signed=True)}E{-scale}")
+        return _scaled(to_bytes(unscaled), scale)
 
     return read_decimal
+
+
+def _scaled(unscaled: bytes, scale: int) -> Decimal:
+    if len(unscaled) > _MOST_BYTES or abs(scale) > _LARGEST_SCALE:
+        raise ValueError("a decimal with more digits than any app holds")
+    return Decimal(f"{int.from_bytes(unscaled, 'big', signed=True)}E{-scale}")
 
 
 def read_decimal_text(value: Any) -> Decimal:
@@ -71,20 +96,23 @@ def read_decimal_text(value: Any) -> Decimal:
 
 
 def bits_reader(length: int, to_bytes: ReadBytes) -> Callable[[Any], str]:
-    """Return what reads little-endian bytes as `length` binary digits, the most significant first."""
+    """Return what reads little-endian bytes as `length` binary digits, the most significant first, after a `B`.
+
+    So PostgreSQL takes it for bits, and nothing takes it for a decimal number.
+    """
 
     def read_bits(value: Any) -> str:
         number = int.from_bytes(to_bytes(value), "little")
         if number.bit_length() > length:
             raise ValueError("more bits than the schema allows")
-        return format(number, f"0{length}b")
+        return f"B{number:0{length}b}"
 
     return read_bits
 
 
 def _members(value: Any, *names: str) -> list[Any]:
     if not isinstance(value, dict):
-        raise ValueError("no struct")
+        raise ValueError("no struct")  # noqa: TRY004  readers raise ValueError for every wrong value
     try:
         return [value[name] for name in names]
     except KeyError:

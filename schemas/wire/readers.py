@@ -92,7 +92,7 @@ def _map(wire: WireType) -> Reading:
 
     def read_map(value: Any) -> dict[str, Any]:
         if not isinstance(value, dict):
-            raise ValueError("no map")
+            raise ValueError("no map")  # noqa: TRY004  readers raise ValueError for every wrong value
         return {key: _plain(reader, each) for key, each in value.items()}
 
     return Kind.JSON, read_map
@@ -115,7 +115,7 @@ def _struct(wire: WireType) -> Reading:
 
     def read_struct(value: Any) -> dict[str, Any]:
         if not isinstance(value, dict):
-            raise ValueError("no struct")
+            raise ValueError("no struct")  # noqa: TRY004  readers raise ValueError for every wrong value
         return {name: _plain(readers.get(name), each) for name, each in value.items()}
 
     return Kind.JSON, read_struct
@@ -152,6 +152,7 @@ _DATA = "io.debezium.data"
 _BY_BASE: Mapping[str, Callable[[WireType], Reading]] = {
     "integer": _fixed(Kind.INTEGER, None),
     "float": _float,
+    "single": _fixed(Kind.FLOAT, numbers.read_single),
     "boolean": _fixed(Kind.BOOLEAN, None),
     "string": _fixed(Kind.TEXT, None),
     "bytes": _bytes,

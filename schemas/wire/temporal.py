@@ -6,7 +6,6 @@ Source: https://debezium.io/documentation/reference/stable/connectors/postgresql
 
 import datetime as dt
 import re
-from collections.abc import Callable
 from typing import Any, Final
 
 from schemas.change import FarDate, FarTimestamp, Unbounded
@@ -15,7 +14,7 @@ _EPOCH: Final = dt.datetime(1970, 1, 1)  # noqa: DTZ001  zone-less timestamps co
 _EPOCH_UTC: Final = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 _EPOCH_ORDINAL: Final = dt.date(1970, 1, 1).toordinal()
 _LAST_ORDINAL: Final = dt.date.max.toordinal()
-_DAY_US: Final = 86_400_000_000
+DAY_US: Final = 86_400_000_000
 _MICRO: Final = dt.timedelta(microseconds=1)
 
 # What the PostgreSQL driver takes for infinity (org.postgresql.PGStatement), read as microseconds by Debezium; its
@@ -32,9 +31,12 @@ def days_of(year: int, month: int, day: int) -> int:
     return era * 146_097 + year_of_era * 365 + year_of_era // 4 - year_of_era // 100 + day_of_year - 719_468
 
 
-# The dates that Debezium writes for a date of PostgreSQL without end (PostgresValueConverter).
-_INFINITY_DAYS: Final = days_of(-5877611, 6, 21)
-_NEGATIVE_INFINITY_DAYS: Final = days_of(-5877611, 6, 22)
+# The dates that Debezium writes for a date of PostgreSQL without end; the first one before version 3.6.
+_UNBOUNDED_DAYS: Final = {
+    days_of(-5877611, 6, 21): Unbounded.INFINITY,
+    days_of(5877611, 6, 21): Unbounded.INFINITY,
+    days_of(-5877611, 6, 22): Unbounded.NEGATIVE,
+}
 
 
 def read_date(value: Any) -> dt.date | FarDate | Unbounded:
@@ -44,19 +46,12 @@ def read_date(value: Any) -> dt.date | FarDate | Unbounded:
     ordinal = value + _EPOCH_ORDINAL
     if 1 <= ordinal <= _LAST_ORDINAL:
         return dt.date.fromordinal(ordinal)
-    if value == _INFINITY_DAYS:
-        return Unbounded.INFINITY
-    if value == _NEGATIVE_INFINITY_DAYS:
-        return Unbounded.NEGATIVE
-    return FarDate(value)
+    return _UNBOUNDED_DAYS.get(value) or FarDate(value)
 
 
-def far_or_timestamp(micros: int, *, zoned: bool) -> dt.datetime | FarTimestamp:
-    """Return microseconds since 1970 as a timestamp, a far one where Python has none."""
-    try:
-        return (_EPOCH_UTC if zoned else _EPOCH) + dt.timedelta(microseconds=micros)
-    except OverflowError:
-        return FarTimestamp(micros, zoned)
+def far_or_timestamp(micros: int, *, zoned: bool) -> dt.datetime | FarTimestamp | Unbounded:
+    """Return microseconds since 1970 as a timestamp, a far or unbounded one where Python has none."""
+    return _timestamp(micros, 1, zoned=zoned)
 
 
 def read_timestamp_millis(value: Any) -> dt.datetime | FarTimestamp | Unbounded:
@@ -66,10 +61,7 @@ def read_timestamp_millis(value: Any) -> dt.datetime | FarTimestamp | Unbounded:
 
 def read_timestamp_micros(value: Any) -> dt.datetime | FarTimestamp | Unbounded:
     """Read a zone-less timestamp in microseconds since 1970."""
-    try:
-        return _EPOCH + value * _MICRO
-    except (TypeError, OverflowError):
-        return _timestamp(value, 1, zoned=False)
+    return _timestamp(value, 1, zoned=False)
 
 
 def read_timestamp_nanos(value: Any) -> dt.datetime | FarTimestamp | Unbounded:
@@ -115,19 +107,19 @@ def read_duration_micros(value: Any) -> dt.timedelta:
     """Read a duration in microseconds."""
     if type(value) is not int:
         raise ValueError("no duration")
-    return _duration(value)
+    return duration_of(value)
 
 
 def read_duration_nanos(value: Any) -> dt.timedelta:
     """Read a duration in nanoseconds; finer than microseconds is refused, not rounded."""
-    return _duration(_whole_micros(value))
+    return duration_of(_whole_micros(value))
 
 
 def time_of(micros: int) -> dt.time | dt.timedelta:
     """Return microseconds since midnight as a time of day, or as a duration where no day has that time."""
-    if 0 <= micros < _DAY_US:
+    if 0 <= micros < DAY_US:
         return (_EPOCH + micros * _MICRO).time()
-    return _duration(micros)
+    return duration_of(micros)
 
 
 _ISO_DATE = re.compile(r"([+-]?\d{4,9})-(\d\d)-(\d\d)", re.ASCII)
@@ -208,18 +200,25 @@ def read_interval(value: Any) -> str:
 def _timestamp(value: Any, micros: int, *, zoned: bool) -> dt.datetime | FarTimestamp | Unbounded:
     if type(value) is not int:
         raise ValueError("no timestamp")
-    if value == _INFINITY_US // micros:
-        return Unbounded.INFINITY
-    if value == _NEGATIVE_INFINITY_US // micros:
-        return Unbounded.NEGATIVE
-    return far_or_timestamp(value * micros, zoned=zoned)
+    try:
+        return (_EPOCH_UTC if zoned else _EPOCH) + value * micros * _MICRO
+    except OverflowError:
+        if value in (_INFINITY_US, _INFINITY_US // micros):
+            return Unbounded.INFINITY
+        if value in (_NEGATIVE_INFINITY_US, _NEGATIVE_INFINITY_US // micros):
+            return Unbounded.NEGATIVE
+        return FarTimestamp(value * micros, zoned)
 
 
 def _iso_timestamp(text: str, *, zoned: bool) -> dt.datetime | FarTimestamp | Unbounded:
     if (unbounded := _unbounded(text)) is not None:
         return unbounded
     date = _ISO_DATE.match(text)
-    clock = _ISO_TIME.match(text, date.end() + 1) if date and text[date.end() : date.end() + 1] in {"T", " "} else None
+    clock = (
+        _ISO_TIME.match(text, date.end() + 1)
+        if date and text[date.end() : date.end() + 1] in {"T", " "}
+        else None
+    )
     if date is None or clock is None:
         raise ValueError("no ISO 8601 timestamp")
     zone = _ISO_ZONE.fullmatch(text, clock.end())
@@ -228,7 +227,7 @@ def _iso_timestamp(text: str, *, zoned: bool) -> dt.datetime | FarTimestamp | Un
     offset_s = _offset_s(zone) if zone else 0
     if offset_s and not zoned:
         raise ValueError("a zone where none is due")
-    return far_or_timestamp(_days(date) * _DAY_US + _clock_micros(clock) - offset_s * 1_000_000, zoned=zoned)
+    return far_or_timestamp(_days(date) * DAY_US + _clock_micros(clock) - offset_s * 1_000_000, zoned=zoned)
 
 
 def _unbounded(text: str) -> Unbounded | None:
@@ -271,7 +270,7 @@ def clock_micros(hours: int, minutes: int, seconds: int, nanos: int) -> int:
     if not (0 <= hours <= 24 and 0 <= minutes < 60 and 0 <= seconds < 60 and 0 <= nanos < 1_000_000_000):
         raise ValueError("no such time of day")
     total = ((hours * 60 + minutes) * 60 + seconds) * 1_000_000 + _whole_micros(nanos)
-    if total > _DAY_US:
+    if total > DAY_US:
         raise ValueError("no such time of day")
     return total
 
@@ -291,11 +290,9 @@ def _whole_micros(nanos: Any) -> int:
     return micros
 
 
-def _duration(micros: int) -> dt.timedelta:
+def duration_of(micros: int) -> dt.timedelta:
+    """Return microseconds as a duration."""
     try:
         return dt.timedelta(microseconds=micros)
     except OverflowError:
         raise ValueError("a duration of more than 999999999 days") from None
-
-
-TimeReader = Callable[[Any], Any]

@@ -5,7 +5,18 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 Base = Literal[
-    "integer", "float", "boolean", "string", "bytes", "base64", "array", "map", "pairs", "struct", "unknown"
+    "integer",
+    "float",
+    "single",
+    "boolean",
+    "string",
+    "bytes",
+    "base64",
+    "array",
+    "map",
+    "pairs",
+    "struct",
+    "unknown",
 ]
 
 
@@ -13,7 +24,7 @@ Base = Literal[
 class WireType:
     """The type of a value on the wire.
 
-    `base` is how it is written: `base64` is bytes as JSON text, `pairs` a map as a list of [key, value], `map` one with
+    `base` is how it is written: `single` a float of 32 bits that has become a longer one, `base64` is bytes as JSON text, `pairs` a map as a list of [key, value], `map` one with
     text keys as an object. `name` is the semantic type, such as `io.debezium.time.Date`, empty where there is none.
     """
 
