@@ -140,6 +140,7 @@ def _json(value: Any, column: Column, holds: Holds) -> str:
     return _text(text, column, holds)
 
 
+_INTEGER_DIGITS = 4000
 _INTEGER = re.compile(r"\s*[+-]?\d{1,4000}\s*", re.ASCII)
 
 
@@ -147,10 +148,8 @@ def _integer(value: Any, column: Column, _holds: Holds) -> int:
     match value:
         case bool() | int():
             number = int(value)
-        case Decimal() | float() if math.isfinite(value) and value == int(value):
-            number = int(value)
         case Decimal() | float():
-            raise _wrong(column) if math.isfinite(value) else _out_of_range(column)
+            number = _whole(value, column)
         case str() if _INTEGER.fullmatch(value):
             number = int(value)
         case _:
@@ -160,6 +159,15 @@ def _integer(value: Any, column: Column, _holds: Holds) -> int:
     ):
         raise _out_of_range(column)
     return number
+
+
+def _whole(value: Decimal | float, column: Column) -> int:
+    exact = Decimal(value)
+    if not exact.is_finite() or exact.adjusted() > _INTEGER_DIGITS:
+        raise _out_of_range(column)
+    if exact != exact.to_integral_value():
+        raise _wrong(column)
+    return int(exact)
 
 
 def _decimal(value: Any, column: Column, holds: Holds) -> Decimal:

@@ -189,6 +189,8 @@ class Isolation:
         for foreign in plan.table.foreign_keys:
             if set(foreign.columns) <= set(plan.columns):
                 yield reference_missing(foreign), self._query(sql.orphans(flavour, plan, foreign))
+        for check in plan.table.checks:
+            yield Fault("rejected_by_app", {"constraint": check.name}), self._query(sql.unruly(plan, check))
         for index in plan.other_unique:
             yield duplicate_key(index), self._query(sql.twins(flavour, plan, index))
             yield duplicate_key(index), self._query(sql.taken(flavour, plan, index))

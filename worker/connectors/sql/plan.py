@@ -9,7 +9,7 @@ Rows wait in a *stage* (`s`), keys to delete in *drops* (`d`): temporary tables 
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from worker.connectors.sql.table import ForeignKey, Table, UniqueIndex
+from worker.connectors.sql.table import Check, ForeignKey, Table, UniqueIndex
 
 PARAMETER = "\x01"
 """Stands for a parameter until the statement is finished in the driver's own style."""
@@ -238,6 +238,11 @@ def twins(flavour: Flavour, plan: Plan, index: UniqueIndex) -> str:
         f"SELECT _n FROM (SELECT _n, row_number() OVER (PARTITION BY {names(flavour, index.columns)} ORDER BY _n) AS nth "
         f"FROM {plan.stage} WHERE {given}) x WHERE nth > 1"
     )
+
+
+def unruly(plan: Plan, check: Check) -> str:
+    """Select the staged rows that offend a rule of the table; no query where the rule needs a column left out."""
+    return f"SELECT s._n FROM {plan.stage} s WHERE ({check.condition}) IS FALSE"
 
 
 def referenced(flavour: Flavour, plan: Plan, foreign: ForeignKey) -> str:

@@ -38,6 +38,14 @@ class ForeignKey:
 
 
 @dataclass(frozen=True, slots=True)
+class Check:
+    """A rule of the table about one row: a condition in the database's own words."""
+
+    name: str
+    condition: str
+
+
+@dataclass(frozen=True, slots=True)
 class Table:
     """One table: its public description and what only the connector needs.
 
@@ -51,6 +59,7 @@ class Table:
     unique: tuple[UniqueIndex, ...]
     foreign_keys: tuple[ForeignKey, ...] = ()
     referenced_by: tuple[ForeignKey, ...] = ()
+    checks: tuple[Check, ...] = ()
     inexact: Mapping[str, str] = field(default_factory=dict)
     always_identity: frozenset[str] = frozenset()
     fingerprint: str = ""

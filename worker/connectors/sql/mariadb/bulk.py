@@ -59,7 +59,7 @@ class MariadbBulk:
 
     def describe(self, entity: str) -> Table | None:
         """Return the description of a table, None if there is none."""
-        return catalog.describe(self._connection, entity)
+        return catalog.describe(self._connection, entity, is_mariadb=self._is_mariadb)
 
     def fingerprint(self, table: Table) -> str:
         """Return what changes whenever the definition of the table does."""

@@ -10,7 +10,7 @@ from pymysql.connections import Connection
 from schemas.change import Kind
 from worker.connectors.protocol import Column, Description
 from worker.connectors.sql.quoting import backquoted, split_entity
-from worker.connectors.sql.table import ForeignKey, Table, UniqueIndex
+from worker.connectors.sql.table import Check, ForeignKey, Table, UniqueIndex
 
 _FIND = """
 select table_schema, table_name, table_type = 'BASE TABLE' from information_schema.tables
@@ -30,6 +30,10 @@ select k.constraint_name, k.table_schema, k.table_name, k.referenced_table_schem
 from information_schema.key_column_usage k join information_schema.referential_constraints r
   on r.constraint_schema = k.constraint_schema and r.constraint_name = k.constraint_name and r.table_name = k.table_name
 where {side} order by k.table_schema, k.table_name, k.constraint_name, k.ordinal_position"""
+# MySQL has no table_name there, and needs none: its halving finds the rows.
+_CHECKS = """
+select constraint_name, check_clause from information_schema.check_constraints
+where constraint_schema = %s and table_name = %s order by constraint_name"""
 _OF_CHILD = "k.table_schema = %s and k.table_name = %s and k.referenced_table_name is not null"
 _OF_PARENT = "k.referenced_table_schema = %s and k.referenced_table_name = %s"
 
@@ -52,7 +56,7 @@ _KINDS = {
 _BITS = {"tinyint": 8, "smallint": 16, "mediumint": 24, "int": 32, "bigint": 64}
 
 
-def describe(connection: "Connection[Any]", entity: str) -> Table | None:
+def describe(connection: "Connection[Any]", entity: str, *, is_mariadb: bool) -> Table | None:
     """Return the description of a table or view, None if there is none that we may see."""
     found = _rows(connection, _FIND, split_entity(entity))
     if not found:
@@ -72,6 +76,9 @@ def describe(connection: "Connection[Any]", entity: str) -> Table | None:
         referenced_by=tuple(
             _foreign_keys(_rows(connection, _FOREIGN.format(side=_OF_PARENT), (schema, table)))
         ),
+        checks=tuple(Check(*row) for row in _rows(connection, _CHECKS, (schema, table)))
+        if is_mariadb
+        else (),
         # A collation counts texts equal that differ in case, accents or trailing spaces.
         inexact={row[0]: "binary" for row in rows if row[9] is not None},
         fingerprint=fingerprint(connection, name),

@@ -8,7 +8,7 @@ import psycopg
 from schemas.change import Kind
 from worker.connectors.protocol import Column, Description
 from worker.connectors.sql.quoting import double_quoted, split_entity
-from worker.connectors.sql.table import ForeignKey, Table, UniqueIndex
+from worker.connectors.sql.table import Check, ForeignKey, Table, UniqueIndex
 
 _FIND = """
 select c.oid, n.nspname, c.relname, c.relkind = 'r' from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamespace
@@ -44,6 +44,10 @@ from pg_catalog.pg_constraint f
 join pg_catalog.pg_class c on c.oid = f.conrelid join pg_catalog.pg_namespace cn on cn.oid = c.relnamespace
 join pg_catalog.pg_class p on p.oid = f.confrelid join pg_catalog.pg_namespace pn on pn.oid = p.relnamespace
 where f.contype = 'f' and f.conparentid = 0 and {side} = %(oid)s order by f.conname"""
+
+_CHECKS = """
+select conname, pg_catalog.pg_get_expr(conbin, conrelid) from pg_catalog.pg_constraint
+where contype = 'c' and convalidated and conrelid = %(oid)s order by conname"""
 
 _FINGERPRINT = """
 select concat_ws('/', to_regclass(%(name)s)::oid,
@@ -100,6 +104,7 @@ def describe(connection: psycopg.Connection[Any], entity: str) -> Table | None:
         unique=tuple(unique),
         foreign_keys=tuple(_foreign_keys(connection, oid, "f.conrelid")),
         referenced_by=tuple(_foreign_keys(connection, oid, "f.confrelid")),
+        checks=tuple(Check(*row) for row in connection.execute(_CHECKS, {"oid": oid})),
         inexact={row[0]: "text" for row in rows if not _compares_exactly(row[1], row[7], row[8])},
         always_identity=frozenset(row[0] for row in rows if row[6]),
         fingerprint=fingerprint(connection, name),
