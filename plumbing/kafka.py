@@ -9,6 +9,7 @@ from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer
 from kafka.errors import KafkaError, KafkaTimeoutError
 from kafka.net.compat import KafkaNetClient
 
+from plumbing.fetch_fast import read_faster
 from plumbing.kafka_probe import probe, tls_context
 from plumbing.unreachable import UnreachableError
 from schemas.config.kafka import KafkaConfig, SecurityConfig
@@ -36,7 +37,9 @@ def consumer(config: KafkaConfig, group: str | None, **options: Any) -> KafkaCon
         "allow_auto_create_topics": False,
         "max_partition_fetch_bytes": 8 << 20,
     }
-    return _open(KafkaConsumer, config, ours | options)
+    opened = _open(KafkaConsumer, config, ours | options)
+    read_faster(opened)
+    return opened
 
 
 def producer(config: KafkaConfig, **options: Any) -> KafkaProducer:
