@@ -15,6 +15,7 @@ from typing import Protocol, TypeVar
 from uuid import uuid4
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from tests.services.kafka import Kafka, KafkaServer
 from tests.services.mariadb import MariaDb, MariaDbServer
@@ -39,6 +40,9 @@ def pytest_configure(config: pytest.Config) -> None:
     # Whoever ends the run by SIGTERM still gets the services stopped.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     config.stash[MISSING] = {}
+    # How long an example takes says more about the machine than about us.
+    settings.register_profile("instep", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+    settings.load_profile("instep")
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:

@@ -40,7 +40,7 @@ def test_a_line_is_one_json_object(lines: io.StringIO) -> None:
 
 
 def test_libraries_log_in_the_same_form(lines: io.StringIO) -> None:
-    logging.getLogger("some.library").warning("careful with %s", "this")
+    logging.getLogger("other.package").warning("careful with %s", "this")
 
     assert logged(lines)[0]["event"] == "careful with this"
 
