@@ -9,9 +9,8 @@ from typing import Any
 from sqlalchemy import Connection, exists, select
 
 from sink.archive import Archive, open_archive, read_archive, write_archive
-from sink.retry import new_replay_id
 from sink.states import CLOSED, Action, State
-from sink.store import audit, bulk, transitions
+from sink.store import audit, bulk, replays, transitions
 from sink.store.audit import DONE, REFUSED, Deed
 from sink.store.entries import PAGE, Filter, matching
 from sink.store.retention import delete_entries
@@ -124,7 +123,7 @@ def _in_chunks(
 ) -> list[Step]:
     steps: list[Step] = []
     for chunk in transitions.chunks(ids):
-        request = Request(actor.name, now_us(), new_replay_id, reason=reason)
+        request = Request(actor.name, now_us(), replays.new_replay_id, reason=reason)
         with store.writing() as connection:
             moved = move(connection, chunk, request)
             _audit_steps(connection, moved, actor, action, request.now_us)

@@ -3,7 +3,6 @@
 Several sinks may do this at once: what one of them claims by a conditional update, no other sends.
 """
 
-import uuid
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -46,7 +45,7 @@ class Replays:
 
     def _ask_for_due(self) -> int:
         now_us = self.clock_us()
-        request = transitions.Request(SCHEDULE, now_us, new_replay_id, scheduled=True)
+        request = transitions.Request(SCHEDULE, now_us, replays.new_replay_id, scheduled=True)
         with self.store.writing() as connection:
             due = replays.due_entries(connection, now_us, _AT_ONCE)
             steps = transitions.request_replays(connection, due, request) if due else []
@@ -91,8 +90,3 @@ class Replays:
         now_us = self.clock_us()
         with self.store.writing() as connection:
             return replays.time_out(connection, now_us - int(self.timeout_s * 1e6), now_us, _AT_ONCE)
-
-
-def new_replay_id() -> str:
-    """Return an id that no other replay has."""
-    return str(uuid.uuid4())

@@ -45,6 +45,8 @@ _FIXERS = {
     Fixer.DEVELOPER: "a developer",
     Fixer.NOBODY: "nobody: it heals itself",
 }
+# what a person has to type
+_SHORT_ID = 8
 _MEANINGS = {
     State.OPEN: "somebody has to look at it",
     State.WAITING: "it is tried again by itself",
@@ -150,23 +152,20 @@ def _print_table(entries: list[Entry], wanted: Filter, selection: Selection, mom
         console.print(nothing)
         return
     table = Table(box=None, pad_edge=False, header_style="bold")
-    for title in ("id", "state", "mapping", "record", "code", "what is wrong", "times", "last failed"):
-        table.add_column(title, overflow="fold", no_wrap=title in {"id", "state", "code"})
+    for title in ("id", "state", "record", "what is wrong", "failed"):
+        table.add_column(title, overflow="fold", no_wrap=title == "id")
     for entry in entries:
         state = entry.state if entry.resolved_by is None else f"{entry.state} ({entry.resolved_by})"
         table.add_row(
-            entry.id,
+            entry.id[:_SHORT_ID],
             Text(state, style=_STYLES[entry.state]),
-            inert(entry.mapping),
-            inert(entry.record_id),
-            inert(entry.code),
-            inert(entry.message),
-            str(entry.count),
-            shown.ago(entry.last_failed_us, moment),
+            Text(inert(f"{entry.mapping} {entry.record_id}")),
+            Text.assemble((inert(entry.code), "bold"), f": {inert(entry.message)}"),
+            f"{entry.count} x, {shown.ago(entry.last_failed_us, moment)}",
         )
     console.print(table)
     if len(wanted.states) > 1 and len(entries) == 1:
-        console.print(f"\nWhat to do: instep errors show {entries[0].id[:8]}", style="dim")
+        console.print(f"\nWhat to do: instep errors show {entries[0].id[:_SHORT_ID]}", style="dim")
 
 
 def _print_head(console: Console, entry: Entry) -> None:

@@ -1,5 +1,6 @@
 """Requests to replay, from being asked for to their verdict."""
 
+import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -171,3 +172,8 @@ def _outgoing(row: Row[Any]) -> Outgoing:
         original=original,
     )
     return Outgoing(row.replay_topic, request)
+
+
+def new_replay_id() -> str:
+    """Return an id that no other replay has."""
+    return str(uuid.uuid4())
