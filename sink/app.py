@@ -29,9 +29,12 @@ from sink.store.store import Store, StoreAway, open_store
 DONE, FAILED, WRONG_USE = 0, 1, 2
 
 _REPLAYS_EVERY_S = 1.0
-_NUMBERS_EVERY_S = 10.0
+_NUMBERS_EVERY_S = 5.0
 _JANITOR_EVERY_S = 60.0
 _LIMITS_S = {ingest.LOOP: 120.0, chores.LOOP: 900.0}
+# how long the partitions of a sink that was killed wait for another one
+_SESSION_MS = 10_000
+_METADATA_MS = 10_000
 # what a fetch may bring bounds the memory
 _FETCH_BYTES = 8 << 20
 
@@ -147,6 +150,10 @@ def _open_consumer(config: Config) -> KafkaConsumer:
     consumer = kafka.consumer(
         config.kafka,
         config.sink.group,
+        # how soon a topic is found that is created after the start
+        metadata_max_age_ms=_METADATA_MS,
+        session_timeout_ms=_SESSION_MS,
+        heartbeat_interval_ms=_SESSION_MS // 3,
         fetch_max_bytes=_FETCH_BYTES,
         max_partition_fetch_bytes=_FETCH_BYTES // 2,
     )

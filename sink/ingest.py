@@ -99,7 +99,7 @@ class Ingest:
             self._finish_writing()
             if not self._find_place():
                 self._consumer.poll(_POLL_MS)
-                stop.wait(_AGAIN_S)
+                stop.wait(_POLL_MS / 1000)
                 return
         batch = self._gather(stop)
         if self._assignment.changed:
@@ -172,12 +172,11 @@ class Ingest:
         self._assignment.changed = False
         assigned = self._consumer.assignment()
         if not assigned:
-            missing = self._consumer.partitions_for_topic(self._topic) is None
-            why = f"topic {self._topic} does not exist; create it with `instep topics create`"
-            self._pulse.hindered(_KAFKA, why if missing else None)
             self._positions = {}
-            self._lost = missing
-            return not missing
+            why = self._why_nothing_is_ours()
+            self._pulse.hindered(_KAFKA, why)
+            self._lost = why is not None
+            return why is None
         try:
             stored = self._stored_positions(assigned)
         except StoreAway as error:
@@ -197,6 +196,13 @@ class Ingest:
         self._pulse.hindered(_KAFKA, None)
         self._log.info("ingesting", topic=self._topic, partitions=sorted(p.partition for p in assigned))
         return True
+
+    def _why_nothing_is_ours(self) -> str | None:
+        if not self._consumer.partitions_for_topic(self._topic):
+            return f"topic {self._topic} does not exist; create it with `instep topics create`"
+        if self._consumer.group_metadata().generation_id < 0:
+            return "waiting to be let into the consumer group"
+        return None  # more sinks than partitions: this one stands by
 
     def _stored_positions(self, assigned: set[TopicPartition]) -> dict[Partition, Ingested]:
         with self._store.reading() as connection:

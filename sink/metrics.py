@@ -43,7 +43,7 @@ _EVENTS = {
 _PURGED = ("entries", "messages", "unused_messages", "quarantine", "audit", "replays", "progress")
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class _StoreNumbers(Collector):
     """Gauges out of the store, refreshed by a timer; a series that was shown once stays, at 0."""
 
