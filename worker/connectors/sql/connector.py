@@ -18,6 +18,7 @@ from worker.fault import Fault
 _CHECK_AHEAD_WRITES = 20
 _LOST_TRANSACTION_TRIES = 3
 _PATIENT_LOCK_MS = 250
+_PLANS_AT_MOST = 64
 _T = TypeVar("_T")
 
 
@@ -64,6 +65,12 @@ class SqlConnector:
         """Apply one bulk write in one transaction; see the protocol."""
         with self._lock:
             answer = self._guarded(lambda bulk: self._write(bulk, write, isolate=isolate))
+        if isolate and isinstance(answer, Interrupted):
+            # All that could be told apart is in each other's way: every record gets the fault.
+            return Written(
+                row_faults=dict.fromkeys(range(len(write.rows)), answer.fault),
+                delete_faults=dict.fromkeys(range(len(write.deletes)), answer.fault),
+            )
         if isinstance(answer, Refused) and "entity" not in answer.fault.parameters:
             named = {**answer.fault.parameters, "entity": write.entity}
             return Refused(replace(answer.fault, parameters=named))
@@ -92,6 +99,9 @@ class SqlConnector:
             keep = True
         except RefusedError as refused:
             answer = Refused(refused.fault)
+        except TransactionLostError:
+            keep = self._rolled_back(bulk)
+            answer = Interrupted(Fault("deadlock"))
         except bulk.errors as error:
             diagnosis = bulk.diagnose(error)
             keep = diagnosis.reach is Reach.TRY_AGAIN and self._rolled_back(bulk)
@@ -140,6 +150,8 @@ class SqlConnector:
             for column in (*write.columns, *write.key):
                 if column not in table.columns:
                     raise RefusedError("field_missing", entity=write.entity, column=column)
+            if len(self._plans) >= _PLANS_AT_MOST:
+                bulk.forget(self._plans.pop(next(iter(self._plans))))
             self._stages += 1
             plan = self._plans[named] = Plan.make(table, write.key, write.columns, self._stages)
             bulk.prepare(plan)
@@ -205,6 +217,8 @@ class SqlConnector:
                 bulk.commit()
             except TransactionLostError:
                 bulk.rollback()
+                if not patient:
+                    break
                 continue
             self._watch(plan.table.description.entity, isolation)
             counts = isolation.counts
@@ -212,10 +226,7 @@ class SqlConnector:
                 counts.inserted, counts.modified, counts.unchanged, counts.deleted,
                 isolation.row_faults, isolation.delete_faults, isolation.splits,
             )  # fmt: skip
-        fault = Fault("deadlock")
-        return Written(
-            row_faults=dict.fromkeys(batch.numbers, fault), delete_faults=dict.fromkeys(drops.numbers, fault)
-        )
+        raise TransactionLostError
 
     def _watch(self, entity: str, isolation: Isolation) -> None:
         """Check ahead in the next writes after a query has found something; otherwise less and less."""

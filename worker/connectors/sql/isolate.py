@@ -148,7 +148,7 @@ class Isolation:
                 act()
         except self.bulk.errors as error:
             diagnosis = self.bulk.diagnose(error)
-            if diagnosis.fault.code == "deadlock" and self.bulk.deadlock_ends_transaction and self.patient:
+            if diagnosis.fault.code == "deadlock" and self.bulk.deadlock_ends_transaction:
                 raise TransactionLostError from error
             if diagnosis.reach is Reach.RECORD or (self.patient and diagnosis.reach is Reach.TRY_AGAIN):
                 return diagnosis
@@ -166,6 +166,8 @@ class Isolation:
                 found = self.bulk.select_numbers(statement)
         except self.bulk.errors as error:
             code = self.bulk.diagnose(error).fault.code
+            if code == "deadlock" and self.bulk.deadlock_ends_transaction:
+                raise TransactionLostError from error
             if code in {"connection_lost", "unavailable"}:
                 raise
         return found

@@ -95,7 +95,7 @@ class PostgresBulk:
         self._connection.execute("SAVEPOINT part")
         try:
             yield
-        except BaseException:
+        except psycopg.Error:
             if not self._connection.closed:
                 self._connection.execute("ROLLBACK TO part")
                 self._connection.execute("RELEASE part")
