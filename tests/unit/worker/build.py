@@ -53,7 +53,7 @@ def a_description(**columns: Kind) -> Description:
     return Description("account", by_name, ((next(iter(described)),),))
 
 
-def a_mapping(  # noqa: PLR0913  a builder has a parameter for each thing a test may vary
+def a_mapping(
     *,
     fields: tuple[FieldPlan, ...] | None = None,
     source_key: tuple[str, ...] = ("number",),

@@ -31,9 +31,17 @@ def test_a_value_of_the_right_kind_is_left_alone(kind: Kind) -> None:
         (Kind.BOOLEAN, " False ", False),
         (Kind.DATE, datetime(2026, 1, 2, tzinfo=UTC), date(2026, 1, 2)),
         (Kind.TIME, timedelta(hours=1), time(1)),
-        (Kind.TIMESTAMP, "2026-01-02T03:04:05+01:00", datetime(2026, 1, 2, 2, 4, 5)),
+        (
+            Kind.TIMESTAMP,
+            "2026-01-02T03:04:05+01:00",
+            datetime(2026, 1, 2, 2, 4, 5, tzinfo=UTC).replace(tzinfo=None),
+        ),
         (Kind.TIMESTAMP, FarDate(-1), FarTimestamp(-86_400_000_000, zoned=False)),
-        (Kind.TIMESTAMP_TZ, datetime(2026, 1, 2), datetime(2026, 1, 2, tzinfo=UTC)),
+        (
+            Kind.TIMESTAMP_TZ,
+            datetime(2026, 1, 2, tzinfo=UTC).replace(tzinfo=None),
+            datetime(2026, 1, 2, tzinfo=UTC),
+        ),
         (Kind.TIMESTAMP_TZ, "infinity", Unbounded.INFINITY),
         (Kind.UUID, "8c6e3c6a-3b1e-4a2c-9f51-2f5b8a4e1d11", UUID("8c6e3c6a-3b1e-4a2c-9f51-2f5b8a4e1d11")),
         (Kind.BYTES, "3q2+7w==", b"\xde\xad\xbe\xef"),
@@ -83,7 +91,8 @@ def test_a_value_of_no_such_kind_is_refused_without_being_named(target: Kind, va
 
 
 @pytest.mark.parametrize(
-    ("unit", "wire"), [("us", 1_700_000_000_123_456), ("ms", 1_700_000_000_123), ("ns", 1_700_000_000_123_456_000)]
+    ("unit", "wire"),
+    [("us", 1_700_000_000_123_456), ("ms", 1_700_000_000_123), ("ns", 1_700_000_000_123_456_000)],
 )
 def test_an_integer_without_schema_is_read_in_the_configured_unit(unit: str, wire: int) -> None:
     coerce = coercion(None, Kind.TIMESTAMP_TZ, unit)

@@ -15,7 +15,9 @@ from worker.translate import Candidate
 def a_candidate(offset: int, *, partition: int = 0, replay: object = None) -> Candidate:
     """Return a change at an offset, replayed if asked for."""
     request = a_request(offset, **replay) if isinstance(replay, dict) else None
-    return Candidate(("C1",), False, ("C1",), ("number",), ("C1",), a_message(offset, partition=partition), request)
+    return Candidate(
+        ("C1",), False, ("C1",), ("number",), ("C1",), a_message(offset, partition=partition), request
+    )
 
 
 def a_failure(offset: int, *, failure_id: str = "failure") -> OpenFailure:

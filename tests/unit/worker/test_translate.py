@@ -75,7 +75,9 @@ def test_a_value_that_cannot_be_converted_fails_alone() -> None:
 
 def test_wire_values_are_read_by_the_shapes_readers() -> None:
     shape = Shape(
-        ("number", "credit"), {"number": Kind.TEXT, "credit": Kind.DECIMAL}, {"credit": lambda wire: Decimal(wire) / 100}
+        ("number", "credit"),
+        {"number": Kind.TEXT, "credit": Kind.DECIMAL},
+        {"credit": lambda wire: Decimal(wire) / 100},
     )
     mapping = a_mapping(description=a_description(number=Kind.TEXT, credit=Kind.DECIMAL))
 
@@ -129,7 +131,8 @@ def test_the_filter_is_asked_before_changes_overtake_each_other() -> None:
 
 def test_a_delete_carries_the_targets_key() -> None:
     mapping = a_mapping(
-        fields=(FieldPlan("number", "number", transform=str.lower),), description=a_description(number=Kind.TEXT)
+        fields=(FieldPlan("number", "number", transform=str.lower),),
+        description=a_description(number=Kind.TEXT),
     )
 
     (candidate,) = translated(mapping, a_change(op=Op.DELETE, before={"number": "C1"})).candidates
@@ -137,7 +140,9 @@ def test_a_delete_carries_the_targets_key() -> None:
     assert (candidate.delete, candidate.row) == (True, ("c1",))
 
 
-@pytest.mark.parametrize(("on_delete", "skipped", "codes"), [("ignore", 1, []), ("report", 0, ["source_deleted"])])
+@pytest.mark.parametrize(
+    ("on_delete", "skipped", "codes"), [("ignore", 1, []), ("report", 0, ["source_deleted"])]
+)
 def test_a_delete_can_be_ignored_or_reported(on_delete: str, skipped: int, codes: list[str]) -> None:
     result = translated(a_mapping(on_delete=on_delete), a_change(op=Op.DELETE, before={"number": "C1"}))
 

@@ -1,0 +1,236 @@
+"""One source partition, one real target, one real state store and a worker that can be killed between any two effects.
+
+The target refuses names that begin with "bad" while a word stands in its table `forbidden`.
+"""
+
+import sqlite3
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Literal
+
+import orjson
+
+from plumbing.database import open_engine
+from schemas.change import Kind, Op, RecordChange, Shape
+from schemas.events import Decision, Event, ReplayRequest, SyncFailed, SyncResolved
+from tests.unit.worker.build import TOPIC, a_mapping
+from worker.batch import Translator
+from worker.connectors.protocol import Connector, Description, Refused
+from worker.connectors.sql.connector import open_sql
+from worker.message import StoredMessage
+from worker.parked import follow
+from worker.plan import MappingPlan
+from worker.report import Reporter
+from worker.settle import Settled, settle
+from worker.state.migrate import upgrade
+from worker.state.store import StateStore
+
+SHAPE = Shape(("number", "name"), {"number": Kind.TEXT, "name": Kind.TEXT})
+TARGET = """
+create table account (number text primary key, name text not null);
+create table forbidden (word text);
+create table written (number text, name text);
+create trigger refuse_insert before insert on account when new.name like 'bad%' and exists (select 1 from forbidden)
+begin select raise(abort, 'refused'); end;
+create trigger refuse_update before update on account when new.name like 'bad%' and exists (select 1 from forbidden)
+begin select raise(abort, 'refused'); end;
+create trigger note_insert after insert on account begin insert into written values (new.number, new.name); end;
+create trigger note_update after update on account begin insert into written values (new.number, new.name); end;
+insert into forbidden values ('bad');
+"""
+
+
+class KilledError(BaseException):
+    """The process is gone."""
+
+
+@dataclass(slots=True)
+class Entries:
+    """What a sink would make of the events: open failures by record, and how many each record had."""
+
+    seen: set[str] = field(default_factory=set)
+    open: dict[str, SyncFailed] = field(default_factory=dict)
+    last: dict[str, SyncFailed] = field(default_factory=dict)
+
+    def hear(self, event: Event) -> None:
+        """Take in one event."""
+        match event:
+            case SyncFailed() if event.failure_id not in self.seen:
+                self.seen.add(event.failure_id)
+                self.open[event.source.record_id] = self.last[event.source.record_id] = event
+            case SyncResolved():
+                last = self.last.get(event.record_id)
+                if last is not None and _offset(event) >= _offset(last):
+                    self.open.pop(event.record_id, None)
+            case _:
+                pass
+
+
+class KillableStore(StateStore):
+    """A state store before and after whose writes the process may be killed."""
+
+    die: Callable[[], None] = staticmethod(lambda: None)
+
+    def remember(self, failures: Any) -> None:
+        self.die()
+        super().remember(failures)
+        self.die()
+
+    def forget(self, mapping: str, failures: Any) -> None:
+        self.die()
+        super().forget(mapping, failures)
+        self.die()
+
+    def unpark(self, mapping: str, messages: Any) -> None:
+        self.die()
+        super().unpark(mapping, messages)
+        self.die()
+
+
+class World:
+    """One source partition, one target, one state store, one sink, and a worker that may be killed."""
+
+    def __init__(self, folder: Path, order: Literal["latest", "strict"]) -> None:
+        self.target = sqlite3.connect(folder / "target.db", isolation_level=None)
+        self.target.executescript(TARGET)
+        engine = open_engine(f"sqlite:///{folder}/state.db")
+        upgrade(engine)
+        self.state = KillableStore(engine, "group")
+        self.connector: Connector = open_sql(f"sqlite:///{folder}/target.db", {})
+        described = self.connector.describe("account")
+        assert isinstance(described, Description)
+        self.mapping: MappingPlan = a_mapping(order=order, description=described)
+        self.translator = Translator({"customers": read_change}, {"customers": lambda _: None})
+        self.reporter = Reporter("worker", "1", "replay")
+        self.entries = Entries()
+        self.log: list[StoredMessage] = []
+        self.committed = 0
+        self.steps_left: int | None = None
+        self.state.die = self.step
+
+    def close(self) -> None:
+        """Close everything."""
+        self.connector.close()
+        self.state.close()
+        self.target.close()
+
+    # what settling needs
+    def connector_of(self, _mapping: str) -> Connector:
+        return self.connector
+
+    def now(self) -> datetime:
+        return datetime.now(UTC)
+
+    def wait(self, _seconds: float) -> None:
+        return
+
+    def jitter(self) -> float:
+        return 0.0
+
+    def trips(self, _changes: int, _self_healing: int) -> bool:
+        return False
+
+    def send(self, events: Sequence[Event]) -> None:
+        for event in events:
+            self.step()
+            self.entries.hear(event)
+        self.step()
+
+    def step(self) -> None:
+        """Die when it is time to."""
+        if self.steps_left is not None:
+            if not self.steps_left:
+                raise KilledError
+            self.steps_left -= 1
+
+    # what a test does
+    def change(self, number: str, name: str) -> None:
+        """Add a change to the source topic."""
+        value = orjson.dumps({"number": number, "name": name})
+        self.log.append(StoredMessage(TOPIC, 0, len(self.log), 0, None, value))
+
+    def deliver(self, size: int, killed_after: int | None = None) -> None:
+        """Let a worker settle the next messages; its death leaves them uncommitted."""
+        batch = self.log[self.committed : self.committed + size]
+        self._attempt(lambda: self._settle(self.translator.part(self.mapping, batch).rounds), killed_after)
+        if self.steps_left != 0:
+            self.committed += len(batch)
+        self.steps_left = None
+
+    def replay(
+        self, record: str, decision: Decision = Decision.RETRY, killed_after: int | None = None
+    ) -> None:
+        """Let the worker have the entry of a record again; a request that killed it is delivered again."""
+        entry = self.entries.last.get(record)
+        if entry is None or entry.position is None or entry.original is None:
+            return
+        request = ReplayRequest(
+            "replay",
+            entry.failure_id,
+            "customers",
+            "forward",
+            record,
+            decision,
+            False,
+            entry.position,
+            entry.original,
+        )
+        rounds = self.translator.replays(self.mapping, [request], lambda _: None).rounds
+        self._attempt(lambda: self._settle(rounds), killed_after)
+        if self.steps_left == 0:
+            self.steps_left = None
+            self._settle(rounds)
+        self.steps_left = None
+
+    def _attempt(self, work: Callable[[], None], killed_after: int | None) -> None:
+        self.steps_left = killed_after
+        try:
+            work()
+        except KilledError:
+            self.steps_left = 0
+        else:
+            self.steps_left = None
+
+    def _settle(self, rounds: Sequence[Sequence[Any]]) -> None:
+        for changes in rounds:
+            settled = settle(self.mapping, changes, self, last_chance=True)
+            assert isinstance(settled, Settled), settled
+            if settled.freed:
+                assert not isinstance(follow(self.mapping, settled.freed, self, self.translator), Refused)
+
+    def settle_everything(self) -> None:
+        """Deliver all that is left, as a worker does that was started again."""
+        orphans = sorted(self.state.parked_records("customers"))
+        follow(self.mapping, orphans, self, self.translator)
+        while self.committed < len(self.log):
+            self.deliver(1000)
+
+    def allow_everything(self) -> None:
+        """Repair the target."""
+        self.target.execute("delete from forbidden")
+
+    def rows(self) -> dict[str, str]:
+        """Return what the target holds."""
+        return dict(self.target.execute("select number, name from account").fetchall())
+
+    def written(self, number: str) -> list[str]:
+        """Return everything that was ever written to a record, in order."""
+        query = "select name from written where number = ? order by rowid"
+        return [name for (name,) in self.target.execute(query, (number,))]
+
+    def expected(self) -> dict[str, str]:
+        """Return what the source holds."""
+        return {row["number"]: row["name"] for row in (orjson.loads(each.value or b"") for each in self.log)}
+
+
+def read_change(_key: bytes | None, value: bytes | None, _headers: object) -> RecordChange:
+    """Decode the test's own messages."""
+    return RecordChange(Op.UPDATE, None, orjson.loads(value or b""), SHAPE)
+
+
+def _offset(event: SyncFailed | SyncResolved) -> int:
+    """Return where the change of an event stands."""
+    assert event.position is not None
+    return event.position.offset
