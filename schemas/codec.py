@@ -171,5 +171,7 @@ def _writable(fields: Any) -> Any:
             return {_writable(key): _writable(value) for key, value in fields.items()}
         case list():
             return [_writable(value) for value in fields]
+        case (name, content):
+            return name, _writable(content)
         case _:
             return fields

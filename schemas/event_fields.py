@@ -1,11 +1,12 @@
 """Events to the plain values of their Avro schemas, and back. Pure.
 
-Written out field by field: at a million events, what looks the fields up at run time costs more than reading them.
+The schemas have the very fields of the events, in the same order: only what Avro has no word for is put in its place, in
+the fields as they were read.
 """
 
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, TypeVar
 
 from schemas.events import (
     Decision,
@@ -22,6 +23,7 @@ from schemas.events import (
 )
 
 Fields = dict[str, Any]
+_T = TypeVar("_T")
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
@@ -59,9 +61,9 @@ def _failed_fields(event: SyncFailed) -> Fields:
         "first_failed_at": _micros(event.first_failed_at),
         "failed_at": _micros(event.failed_at),
         "retry_at": None if event.retry_at is None else _micros(event.retry_at),
-        "waits_for": None if event.waits_for is None else _reference_fields(event.waits_for),
-        "position": None if event.position is None else _position_fields(event.position),
-        "original": None if event.original is None else _original_fields(event.original),
+        "waits_for": _optional("instep.RecordReference", event.waits_for, _reference_fields),
+        "position": _optional("instep.Position", event.position, _position_fields),
+        "original": _optional("instep.OriginalRecord", event.original, _original_fields),
         "replay_topic": event.replay_topic,
         "replay_id": event.replay_id,
         "worker": event.worker,
@@ -78,7 +80,7 @@ def _resolved_fields(event: SyncResolved) -> Fields:
         "how": event.how.value,
         "outcome": None if event.outcome is None else event.outcome.value,
         "replay_id": event.replay_id,
-        "position": None if event.position is None else _position_fields(event.position),
+        "position": _optional("instep.Position", event.position, _position_fields),
         "resolved_at": _micros(event.resolved_at),
         "worker": event.worker,
     }
@@ -108,8 +110,13 @@ def _replay_fields(event: ReplayRequest) -> Fields:
         "decision": event.decision.value,
         "scheduled": event.scheduled,
         "position": _position_fields(event.position),
-        "original": None if event.original is None else _original_fields(event.original),
+        "original": _optional("instep.OriginalRecord", event.original, _original_fields),
     }
+
+
+def _optional(name: str, value: _T | None, fields_of: Callable[[_T], Fields]) -> tuple[str, Fields] | None:
+    """Return the branch of a union by its name: fastavro then need not find it by trying them all."""
+    return None if value is None else (name, fields_of(value))
 
 
 def _reference_fields(reference: RecordReference) -> Fields:
@@ -136,77 +143,48 @@ def _original_fields(original: OriginalRecord) -> Fields:
 
 
 def _failed(fields: Fields) -> SyncFailed:
-    retry_at = fields["retry_at"]
-    return SyncFailed(
-        failure_id=fields["failure_id"],
-        mapping=fields["mapping"],
-        direction=fields["direction"],
-        source=RecordReference(**fields["source"]),
-        target=RecordReference(**fields["target"]),
-        category=fields["category"],
-        code=fields["code"],
-        scope=fields["scope"],
-        parameters=fields["parameters"],
-        message=fields["message"],
-        exception_type=fields["exception_type"],
-        top_frame=fields["top_frame"],
-        trace=fields["trace"],
-        attempt=fields["attempt"],
-        first_failed_at=_instant(fields["first_failed_at"]),
-        failed_at=_instant(fields["failed_at"]),
-        retry_at=None if retry_at is None else _instant(retry_at),
-        waits_for=_reference(fields["waits_for"]),
-        position=_position(fields["position"]),
-        original=_original(fields["original"]),
-        replay_topic=fields["replay_topic"],
-        replay_id=fields["replay_id"],
-        worker=fields["worker"],
-        version=fields["version"],
-    )
+    fields["source"] = RecordReference(**fields["source"])
+    fields["target"] = RecordReference(**fields["target"])
+    fields["first_failed_at"] = _instant(fields["first_failed_at"])
+    fields["failed_at"] = _instant(fields["failed_at"])
+    if fields["retry_at"] is not None:
+        fields["retry_at"] = _instant(fields["retry_at"])
+    if fields["waits_for"] is not None:
+        fields["waits_for"] = RecordReference(**fields["waits_for"])
+    _build_source(fields)
+    return SyncFailed(**fields)
 
 
 def _resolved(fields: Fields) -> SyncResolved:
-    outcome = fields["outcome"]
-    return SyncResolved(
-        failure_id=fields["failure_id"],
-        mapping=fields["mapping"],
-        direction=fields["direction"],
-        record_id=fields["record_id"],
-        how=Resolution(fields["how"]),
-        outcome=None if outcome is None else Outcome(outcome),
-        replay_id=fields["replay_id"],
-        position=_position(fields["position"]),
-        resolved_at=_instant(fields["resolved_at"]),
-        worker=fields["worker"],
-    )
+    fields["how"] = Resolution(fields["how"])
+    if fields["outcome"] is not None:
+        fields["outcome"] = Outcome(fields["outcome"])
+    if fields["position"] is not None:
+        fields["position"] = Position(**fields["position"])
+    fields["resolved_at"] = _instant(fields["resolved_at"])
+    return SyncResolved(**fields)
 
 
 def _progress(fields: Fields) -> SyncProgress:
-    return SyncProgress(
-        worker=fields["worker"],
-        group=fields["group"],
-        mapping=fields["mapping"],
-        direction=fields["direction"],
-        at=_instant(fields["at"]),
-        started_at=_instant(fields["started_at"]),
-        counts=fields["counts"],
-        lag_records=fields["lag_records"],
-        paused_code=fields["paused_code"],
-    )
+    fields["at"] = _instant(fields["at"])
+    fields["started_at"] = _instant(fields["started_at"])
+    return SyncProgress(**fields)
 
 
 def _replay(fields: Fields) -> ReplayRequest:
-    return ReplayRequest(
-        replay_id=fields["replay_id"],
-        failure_id=fields["failure_id"],
-        mapping=fields["mapping"],
-        direction=fields["direction"],
-        record_id=fields["record_id"],
-        decision=Decision(fields["decision"]),
-        scheduled=fields["scheduled"],
-        position=Position(**fields["position"]),
-        original=_original(fields["original"]),
-    )
+    fields["decision"] = Decision(fields["decision"])
+    _build_source(fields)
+    return ReplayRequest(**fields)
+
+
+def _build_source(fields: Fields) -> None:
+    """Put the message that a change came in, and where it stands, in place of their fields."""
+    if fields["position"] is not None:
+        fields["position"] = Position(**fields["position"])
+    original = fields["original"]
+    if original is not None:
+        headers = tuple([(header["name"], header["value"]) for header in original["headers"]])
+        fields["original"] = OriginalRecord(original["key"], original["value"], headers)
 
 
 # How each event is made of its Avro fields, by the name of its schema. Raises ValueError where a word is none that is
@@ -217,21 +195,6 @@ BUILD: Mapping[str, Callable[[Fields], Event]] = {
     "SyncProgress": _progress,
     "ReplayRequest": _replay,
 }
-
-
-def _reference(fields: Fields | None) -> RecordReference | None:
-    return None if fields is None else RecordReference(**fields)
-
-
-def _position(fields: Fields | None) -> Position | None:
-    return None if fields is None else Position(**fields)
-
-
-def _original(fields: Fields | None) -> OriginalRecord | None:
-    if fields is None:
-        return None
-    headers = tuple((header["name"], header["value"]) for header in fields["headers"])
-    return OriginalRecord(fields["key"], fields["value"], headers)
 
 
 def _micros(instant: datetime) -> int:

@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 from io import BytesIO
 from typing import Any
 
@@ -9,7 +10,7 @@ from hypothesis import strategies as st
 
 from schemas.avro_schemas import EVENT_NAMES, schema_text
 from schemas.codec import Codec, Unreadable
-from schemas.events import Event, SyncResolved
+from schemas.events import Event, Position, SyncResolved
 from schemas.framing import Confluent, confluent_prefix, single_object_prefix
 from tests.unit.schemas.events import events, resolved
 
@@ -139,9 +140,17 @@ def test_a_time_beyond_the_year_9999_is_unreadable() -> None:
 
 
 def test_text_that_utf_8_cannot_hold_is_written_with_backslashes() -> None:
-    decoded = PLAIN.decode(PLAIN.encode(resolved(record_id="a\ud800b")))
-    assert isinstance(decoded, SyncResolved)
-    assert decoded.record_id == "a\\ud800b"
+    strange, written = "a\ud800b", "a\\ud800b"
+    event = replace(resolved(record_id=strange), position=Position(strange, 1, 2, 3))
+    assert PLAIN.decode(PLAIN.encode(event)) == replace(
+        event, record_id=written, position=Position(written, 1, 2, 3)
+    )
+
+
+@pytest.mark.parametrize("length", range(5))
+def test_less_than_a_schema_id_asks_no_registry(length: int) -> None:
+    codec = Codec(framing=Confluent(IDS, lambda _: pytest.fail("the registry was asked")))
+    assert not unreadable(codec, bytes(length)).newer
 
 
 @given(events, st.data())

@@ -11,10 +11,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from schemas.avro_schemas import parse_plain, schema_text
-from schemas.change import FarDate, FarTimestamp, Kind, Op, Unbounded
+from schemas.change import FarDate, FarTimestamp, Kind, Op, RecordChange, Unbounded
+from schemas.decoder import Decoder
 from schemas.framing import confluent_prefix, single_object_prefix
 from schemas.publish import Change, FieldType, TypedEncoder, encode_change, message_key, typed_schema
-from schemas.typed_values import from_typed
+from schemas.typed_values import from_typed, integer_bytes
 
 SELF_CONTAINED = parse_plain(schema_text("RecordChange"))
 
@@ -107,6 +108,26 @@ def test_a_changed_at_without_a_zone_is_refused() -> None:
         encode_change(change(changed_at=dt.datetime(2026, 1, 1)))  # noqa: DTZ001  what is refused
 
 
+def exact(data: bytes, schemas: dict[int, str]) -> dict[str, Any]:
+    """The row of a change as the worker reads it."""
+    decoded = Decoder(schemas.get)(None, data, ())
+    assert isinstance(decoded, RecordChange)
+    assert decoded.after is not None
+    readers = decoded.shape.readers
+    return {
+        name: readers[name](value) if name in readers and value is not None else value
+        for name, value in decoded.after.items()
+    }
+
+
+@given(rows)
+def test_the_worker_reads_every_value_as_it_was(row: dict[str, Any]) -> None:
+    found = exact(encode_change(change(after=row)), {})
+    assert {name: alike(value) for name, value in found.items()} == {
+        name: alike(value) for name, value in row.items()
+    }
+
+
 FIELDS = {
     "number": FieldType(Kind.TEXT, nullable=False),
     "credit": FieldType(Kind.DECIMAL, precision=12, scale=2),
@@ -161,6 +182,12 @@ def test_the_typed_form_is_read_by_any_avro_reader() -> None:
     assert read_typed(data)["after"] == ROW | records
 
 
+def test_the_worker_reads_the_typed_form_as_it_was() -> None:
+    found = exact(TypedEncoder(FIELDS, 9)(change(after=ROW)), {9: typed_schema(FIELDS)})
+    assert {**found, "tags": None} == {**ROW, "tags": None}
+    assert json.loads(found["tags"]) == ROW["tags"]
+
+
 def test_a_field_without_a_value_is_null() -> None:
     found = read_typed(TypedEncoder(FIELDS, 9)(change(after={"number": "C1"})))["after"]
     assert found == dict.fromkeys(FIELDS) | {"number": "C1"}
@@ -203,3 +230,10 @@ def test_what_the_typed_form_has_not_is_refused(fields: dict[str, FieldType]) ->
 
 def test_a_message_key_is_json_in_the_order_of_the_key() -> None:
     assert message_key({"number": "C1", "line": 2}) == b'{"number":"C1","line":2}'
+
+
+@pytest.mark.parametrize(
+    ("value", "written"), [(0, b"\0"), (127, b"\x7f"), (128, b"\0\x80"), (-128, b"\x80"), (-129, b"\xff\x7f")]
+)
+def test_an_integer_takes_as_few_bytes_as_hold_it(value: int, written: bytes) -> None:
+    assert integer_bytes(value) == written
