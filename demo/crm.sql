@@ -3,9 +3,10 @@ CREATE TABLE account (
     account_number VARCHAR(10) PRIMARY KEY,
     name           VARCHAR(30) NOT NULL,
     city           VARCHAR(40),
-    email          VARCHAR(80) UNIQUE,
+    email          VARCHAR(80),
     credit_limit   INTEGER
 );
+CREATE UNIQUE INDEX account_email ON account (email);
 
 CREATE TABLE sales_order (
     order_number   VARCHAR(10) PRIMARY KEY,

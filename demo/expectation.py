@@ -47,15 +47,10 @@ def seen(rows: Mapping[str, Row], entries: Sequence[Mapping[str, Any]], *, pause
     closed: dict[str, str] = {}
     for entry in entries:
         if entry["state"] in _CLOSED:
-            closed[record_name(entry)] = entry["resolved_by"] or entry["state"]
+            closed[entry["record_id"]] = entry["resolved_by"] or entry["state"]
         else:
-            listed[record_name(entry)] = f"{entry['code']} {entry['state']}"
+            listed[entry["record_id"]] = f"{entry['code']} {entry['state']}"
     return Seen(rows, listed, closed, paused)
-
-
-def record_name(entry: Mapping[str, Any]) -> str:
-    """Return how the story calls an entry's record; one without a key by its topic: @erp.customers."""
-    return str(entry["record_id"]).partition("/")[0]
 
 
 def differences(expected: Expected, actual: Seen) -> Iterator[str]:

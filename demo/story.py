@@ -39,7 +39,7 @@ _LONG = "The Company With The Longest Name Of All"
 _WHILE_LOCKED = [f"C{number}" for number in range(301, 351)]
 _THERE: Mapping[str, str] = MappingProxyType({})
 _TOO_LONG = {"C104": "too_long open"}
-_UNREADABLE = {"@erp.customers": "undecodable open"}
+_UNREADABLE = {"C109": "undecodable open"}
 
 
 def _clean(stage: Stage) -> None:
@@ -63,8 +63,8 @@ def _duplicate(stage: Stage) -> None:
     stage.erp.save("customers", customer("C107", email="c101@example.com"))
 
 
-def _release(stage: Stage) -> None:
-    stage.erp.save("customers", {"number": "C101", "email": "office@example.com"})
+def _correct(stage: Stage) -> None:
+    stage.erp.save("customers", {"number": "C107", "email": "c107@example.com"})
 
 
 def _orphan(stage: Stage) -> None:
@@ -145,14 +145,12 @@ STORY = (
         Expected(rows={"C107": None}, listed=_TOO_LONG | {"C107": "duplicate_key waiting"}),
     ),
     Turn(
-        "The email becomes free",
-        "C101 gets another email. Nobody touches C107.",
-        _release,
-        "C107 went through by itself",
+        "The duplicate corrected",
+        "It was a mistake: the owner of C107 corrects its email in the ERP.",
+        _correct,
+        "C107 is in the CRM, its entry superseded",
         Expected(
-            rows={"C101": {"email": "office@example.com"}, "C107": {"email": "c101@example.com"}},
-            listed=_TOO_LONG,
-            closed={"C107": "released"},
+            rows={"C107": {"email": "c107@example.com"}}, listed=_TOO_LONG, closed={"C107": "superseded"}
         ),
     ),
     Turn(
@@ -164,7 +162,7 @@ STORY = (
     ),
     Turn(
         "The customer arrives",
-        "Now C108 comes. Nobody touches O203.",
+        "Now C108 comes. Nobody touches O203: the sink has it tried again after 5 s, then 15, then 60 …",
         _parent,
         "O203 healed itself",
         Expected(
@@ -172,6 +170,7 @@ STORY = (
             listed=_TOO_LONG,
             closed={"O203": "released"},
         ),
+        within_s=100,
     ),
     Turn(
         "An unreadable message",
@@ -226,7 +225,7 @@ STORY = (
         Expected(
             rows={"C104": {"name": "Longest Name Ltd"}},
             listed=_UNREADABLE,
-            closed={"C104": "superseded", "C107": "released", "O203": "released", "C110": "replay"},
+            closed={"C104": "superseded"},
         ),
     ),
 )
