@@ -13,7 +13,7 @@ from schemas.change import Decoded, Undecodable
 from schemas.debezium.keys import key_reader, read_schemaless_key
 from schemas.debezium.payload import payload_reader, schemaless_reader
 from schemas.wire.connect_schema import wire_type
-from schemas.wire.exact_json import parse_exactly
+from schemas.wire.exact_json import has_float, parse_exactly, reparse_exactly
 from schemas.wire.wire_type import WireType
 
 _START: Final = b'{"schema":'
@@ -22,6 +22,8 @@ _MOST_SCHEMAS: Final = 1000
 
 _NO_JSON: Final = Undecodable("undecodable", "The value is no JSON, or JSON nested too deep.")
 _NO_SCHEMA: Final = Undecodable("undecodable", "The schema beside the payload is none of Kafka Connect's.")
+
+_FAULTS: Final = (ValueError, TypeError, LookupError, AttributeError, RecursionError)
 
 Read = TypeVar("Read")
 
@@ -36,72 +38,76 @@ class JsonMessages:
 
     def decode(self, value: bytes) -> Decoded:
         """Return the change that a JSON value tells."""
-        found = self._values.split(value)
-        if found is not None:
-            read, body = found
-            try:
-                return read(orjson.loads(body), body)
-            except ValueError:
-                pass  # the whole is parsed below: what follows the prefix may be more than a payload
-        return self._decode_whole(value)
+        read = self._values.reader_of_message(value)
+        if read is None:
+            return self._decode_whole(value)
+        body = value[self._values.prefix_bytes : -1]
+        try:
+            payload = orjson.loads(body)
+        except ValueError:
+            return self._decode_whole(value)  # what follows the prefix may be more than a payload
+        return read(payload, body)
 
     def key_fields(self, key: bytes) -> Mapping[str, object] | None:
         """Return the fields of a JSON key, None where it is none."""
         try:
-            found = self._keys.split(key)
-            if found is not None:
-                return found[0](orjson.loads(found[1]))
+            read = self._keys.reader_of_message(key)
+            if read is not None:
+                return read(orjson.loads(key[self._keys.prefix_bytes : -1]))
             schema, payload = _parts(parse_exactly(key))
             if schema is None:
                 return read_schemaless_key(payload)
-            return self._keys.reader(schema)(payload)
-        except (ValueError, TypeError, LookupError, AttributeError, RecursionError):
+            return self._keys.reader_of_schema(schema)(payload)
+        except _FAULTS:
             return None
 
     def _decode_whole(self, value: bytes) -> Decoded:
         try:
-            schema, payload = _parts(parse_exactly(value))
+            schema, payload = _parts(orjson.loads(value))
+            if schema is None:
+                if _rounds(payload):
+                    payload = _parts(reparse_exactly(value))[1]
+                return self._read_schemaless(payload, value)
         except (ValueError, RecursionError):
             return _NO_JSON
-        if schema is None:
-            return self._read_schemaless(payload, value)
         try:
-            read = self._values.reader(schema)
-        except (ValueError, TypeError, LookupError, AttributeError, RecursionError):
+            read = self._values.reader_of_schema(schema)
+        except _FAULTS:
             return _NO_SCHEMA
         return read(payload, value)
 
 
 class _Schemas(Generic[Read]):
-    """What reads the payloads of each schema, by the bytes before the payload and by the schema itself."""
+    """What reads the payloads of each schema, by the bytes before the payload and by the schema itself.
+
+    `prefix_bytes` is how many bytes stand before the payload of the message that was asked for last.
+    """
 
     def __init__(self, make: Callable[[WireType], Read]) -> None:
         self._make = make
         self._by_schema: dict[bytes, Read] = {}
         self._by_prefix: dict[bytes, Read] = {}
-        self._prefix = b"\0"  # that of the last message; none starts with this
+        self._prefix = b"\0"  # that of the last message; no JSON starts with this
         self._read: Read | None = None
+        self.prefix_bytes = 0
 
-    def split(self, message: bytes) -> tuple[Read, bytes] | None:
-        """Return what reads the payload, and the bytes of the payload, where the message is in two such parts."""
-        if message.startswith(self._prefix) and self._read is not None:
-            return self._read, message[len(self._prefix) : -1]
+    def reader_of_message(self, message: bytes) -> Read | None:
+        """Return what reads the payload, where the message is a schema and a payload and nothing else can be."""
+        if message.startswith(self._prefix) and message.endswith(b"}"):
+            return self._read
         if not message.startswith(_START) or not message.endswith(b"}"):
             return None
         at = message.find(_SPLIT)
         if at < 0:
             return None
         prefix = message[: at + len(_SPLIT)]
-        read = self._by_prefix.get(prefix)
-        if read is None:
-            read = self._learn(prefix)
-            if read is None:
-                return None
-        self._prefix, self._read = prefix, read
-        return read, message[len(prefix) : -1]
+        read = self._by_prefix.get(prefix) or self._learn(prefix)
+        if read is not None:
+            self._prefix, self._read, self.prefix_bytes = prefix, read, len(prefix)
+        return read
 
-    def reader(self, schema: Any) -> Read:
-        """Return what reads the payloads of a parsed schema; raises where it is no schema of Kafka Connect."""
+    def reader_of_schema(self, schema: Any) -> Read:
+        """Return what reads the payloads of a parsed schema; raises one of _FAULTS where it is no schema of Kafka Connect."""
         text = orjson.dumps(schema)
         read = self._by_schema.get(text)
         if read is None:
@@ -116,13 +122,20 @@ class _Schemas(Generic[Read]):
             schema = orjson.loads(prefix[len(_START) : -len(_SPLIT)])
             if schema is None:
                 return None
-            read = self.reader(schema)
-        except (ValueError, TypeError, LookupError, AttributeError, RecursionError):
+            read = self.reader_of_schema(schema)
+        except _FAULTS:
             return None
         if len(self._by_prefix) >= _MOST_SCHEMAS:
             self._by_prefix.clear()
         self._by_prefix[prefix] = read
         return read
+
+
+def _rounds(payload: Any) -> bool:
+    """Tell whether a payload without schema has rows with numbers that may be rounded."""
+    if type(payload) is dict and "op" in payload:
+        return has_float(payload.get("after")) or has_float(payload.get("before"))
+    return has_float(payload)
 
 
 def _parts(document: Any) -> tuple[Any, Any]:

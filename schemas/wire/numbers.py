@@ -13,7 +13,6 @@ from typing import Any, Final
 
 ReadBytes = Callable[[Any], bytes]
 
-_LARGEST_SINGLE: Final = 3.4028234663852886e38
 # Python turns no more than 4300 digits into a number; PostgreSQL's numeric has 131072 digits before the point.
 _MOST_BYTES: Final = 1780
 _LARGEST_SCALE: Final = 131_072
@@ -53,8 +52,11 @@ def read_single(value: Any) -> float:
     wire = struct.pack("<f", value)
     for digits in range(6, 9):
         short = float(f"{value:.{digits}g}")
-        if abs(short) <= _LARGEST_SINGLE and struct.pack("<f", short) == wire:
-            return short
+        try:
+            if struct.pack("<f", short) == wire:
+                return short
+        except OverflowError:  # rounded up beyond the largest one
+            continue
     return float(f"{value:.9g}")
 
 
