@@ -50,7 +50,9 @@ DECISIONS = {
 }
 
 # The boundaries that turn anything unexpected into a value (DESIGN's "one except per boundary").
-BOUNDARIES: set[str] = set()
+BOUNDARIES: set[str] = {
+    "schemas.codec",  # bytes from outside, and what fastavro raises on them
+}
 
 MACHINE_PATH = re.compile(r"(?<![\w.}:/])/(home|root|Users|work|tmp/plan)/|\.library\b")
 
