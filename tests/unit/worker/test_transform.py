@@ -1,6 +1,6 @@
 import re
 from datetime import UTC, date, datetime, time
-from decimal import ROUND_HALF_UP, Decimal
+from decimal import ROUND_HALF_UP, Context, Decimal
 from typing import Any
 
 import pytest
@@ -125,7 +125,7 @@ def test_what_cannot_work_is_refused_when_it_is_configured(step: Any, words: str
 
 @given(st.decimals(allow_nan=False, allow_infinity=False, places=6), st.integers(0, 6))
 def test_rounding_a_decimal_is_exact(value: Decimal, digits: int) -> None:
-    expected = value.quantize(Decimal(1).scaleb(-digits), rounding=ROUND_HALF_UP)
+    expected = value.quantize(Decimal(1).scaleb(-digits), context=Context(prec=100, rounding=ROUND_HALF_UP))
 
     assert transformed(value, {"round": {"digits": digits}}) == expected
 

@@ -48,13 +48,11 @@ def predicates(operand: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
     )
 
 
-LIKES = st.builds(
-    "{}{} like {}{}".format,
-    st.sampled_from(["t1", "t2"]),
-    MAYBE_NOT,
-    st.text("ab%_'", max_size=4).map(quoted),
-    st.sampled_from(["", " escape '!'"]),
-) | st.just("t1 like '%!%%' escape '!'")
+PATTERNS = st.lists(st.sampled_from(["a", "b", "%", "_", "''"]), max_size=4).map("".join)
+ESCAPING = st.lists(st.sampled_from(["a", "b", "%", "_", "!%", "!_", "!!"]), max_size=4).map("".join)
+LIKES = st.builds("{}{} like '{}'".format, st.sampled_from(["t1", "t2"]), MAYBE_NOT, PATTERNS) | st.builds(
+    "{}{} like '{}' escape '!'".format, st.sampled_from(["t1", "t2"]), MAYBE_NOT, ESCAPING
+)
 
 CONDITIONS = st.recursive(
     predicates(number_operand()) | predicates(text_operand()) | LIKES | st.sampled_from(["true", "false"]),
@@ -125,6 +123,10 @@ def test_agrees_with_sqlite(condition: str, row: dict[str, Any]) -> None:
         ("a like 'x%z'", "x\ny\nz", True),
         ("a like 'X%'", "xyz", False),
         ("a like '1%'", 12, False),
+        ("a like '!!%' escape '!'", "!x", True),
+        ("a like '!!%' escape '!'", "%", False),
+        ("a like '!%' escape '!'", "%", True),
+        ("a like '!%' escape '!'", "x", False),
     ],
 )
 def test_values_of_every_type(condition: str, value: object, holds: bool) -> None:
