@@ -39,6 +39,10 @@ from worker.report import message_of
 from worker.state.migrate import upgrade
 
 
+# what a fetch may bring bounds the memory: a response is held several times over while it is read
+FETCH_BYTES = 8 << 20
+
+
 @dataclass(frozen=True, slots=True)
 class Services:
     """What is open once nothing stands in the way of working; `name` is the worker's own."""
@@ -160,6 +164,8 @@ def open_consumer(config: Config) -> KafkaConsumer:
         config.kafka,
         config.kafka.group,
         max_poll_records=config.worker.batch,
+        fetch_max_bytes=FETCH_BYTES,
+        max_partition_fetch_bytes=FETCH_BYTES // 2,
         partition_assignment_strategy=[RoundRobinPartitionAssignor],
     )
 
