@@ -49,7 +49,7 @@ def fold(name: str, table: str) -> dict[str, dict[str, str]]:
     return rows
 
 
-def as_postgres(value: Any) -> str:
+def as_postgres(value: Any) -> str:  # noqa: PLR0911  one return for each type
     match value:
         case None:
             return "\\N"
@@ -64,7 +64,7 @@ def as_postgres(value: Any) -> str:
         case dt.datetime():
             return value.isoformat(" ").replace("+00:00", "+00")
         case dt.timedelta(days=1):
-            return f"1 day {dt.datetime(1, 1, 1) + value - dt.timedelta(days=1):%H:%M:%S}"
+            return f"1 day {dt.datetime(1, 1, 1, tzinfo=dt.UTC) + value - dt.timedelta(days=1):%H:%M:%S}"
         case _:
             return str(value)
 
