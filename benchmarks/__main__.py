@@ -1,6 +1,7 @@
 """`python -m benchmarks [NAME …]`: measure, print and append to benchmarks/RESULTS.md."""
 
 import argparse
+import signal
 from pathlib import Path
 
 from benchmarks import bench_backlog, bench_bad, bench_postgres, bench_sink, bench_targets, bench_typed
@@ -35,6 +36,8 @@ def main() -> None:
     unknown = [name for name in args.names if name not in BENCHMARKS]
     if unknown:
         parser.error(f"unknown: {', '.join(unknown)}; there are {', '.join(BENCHMARKS)}")
+    # whoever ends the run by SIGTERM still gets services and sides stopped
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     with open_ground(args.services, args.changes, args.turns, args.results) as ground:
         for name in args.names or BENCHMARKS:
             BENCHMARKS[name](ground)

@@ -11,6 +11,7 @@ from kafka.net.compat import KafkaNetClient
 
 from plumbing.fetch_fast import read_faster
 from plumbing.kafka_probe import probe, tls_context
+from plumbing.rejoin import collect_joins
 from plumbing.unreachable import UnreachableError
 from schemas.config.kafka import KafkaConfig, SecurityConfig
 
@@ -35,10 +36,11 @@ def consumer(config: KafkaConfig, group: str | None, **options: Any) -> KafkaCon
         "auto_offset_reset": "earliest",
         "isolation_level": "read_committed",
         "allow_auto_create_topics": False,
-        "max_partition_fetch_bytes": 8 << 20,
+        "max_partition_fetch_bytes": 1 << 20,
     }
     opened = _open(KafkaConsumer, config, ours | options)
     read_faster(opened)
+    collect_joins(opened)
     return opened
 
 
