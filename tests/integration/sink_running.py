@@ -15,11 +15,13 @@ from typing import TypeVar
 
 import orjson
 from kafka import KafkaProducer
+from sqlalchemy import func, select
 from sqlalchemy.exc import DBAPIError
 
 from schemas.config.model import Config
 from schemas.config.parse import parse_config
 from schemas.events import FAILURE_HEADER, Event, SyncFailed, SyncResolved, event_key
+from sink.store import tables
 from sink.store.entries import Entry, Filter, read_all
 from sink.store.store import Store, open_store
 from tests.services.process import free_port
@@ -60,7 +62,7 @@ class SinkSetup:
 
     def write(self, port: int) -> Path:
         """Write a configuration and return its file."""
-        content = {
+        content: dict[str, dict[str, object]] = {
             "kafka": {"bootstrap": self.bootstrap, "group": self.group, "errors_topic": self.topic, "client": {"session_timeout_ms": 6000}},
             "apps": {"erp": {}, "crm": {"connector": "sql", "url": f"sqlite:///{self.folder}/crm.db"}},
             "mappings": {
@@ -73,6 +75,8 @@ class SinkSetup:
             "worker": {"state": {"url": f"sqlite:///{self.folder}/state.db"}},
             "sink": {"store": {"url": self.store_url}, "listen": f"127.0.0.1:{port}", **self.settings},
         }
+        # the tests' events are of a fixed date, and shall not age out
+        content["sink"] = {"retention": {"closed": "36500d", "payload": "36500d"}, **content["sink"]}
         file = self.folder / f"instep-{port}.yaml"
         file.write_bytes(orjson.dumps(content))
         return file
@@ -87,6 +91,17 @@ class SinkSetup:
     def store(self) -> Store:
         """Return the store, to look into."""
         return open_store(self.store_url)
+
+    def counted(self) -> int:
+        """Return how many failures were ingested, 0 while the store is away or has no tables."""
+        store = self.store()
+        try:
+            with store.reading() as connection:
+                return int(connection.scalar(select(func.sum(tables.entry.c.count))) or 0)
+        except DBAPIError:
+            return 0
+        finally:
+            store.close()
 
     def entries(self, wanted: Filter | None = None) -> list[Entry]:
         """Return the entries in the store, none while it is away or has no tables."""
