@@ -9,12 +9,13 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+import httpx2
 from rich.console import Console
 
 from demo.apps import Crm, Erp
 from demo.broker import BrokerMissingError, broker_command, find_broker
 from demo.configuration import find_addresses, write_configuration
-from demo.expectation import differences
+from demo.expectation import differences, summary
 from demo.processes import ProgramEndedError, Programs
 from demo.screen import Played, Screen
 from demo.stage import INSTEP, CommandFailedError, Stage, StoppedError
@@ -25,7 +26,7 @@ from schemas.config.kafka import KafkaConfig
 
 DONE, FAILED, NOT_INSTALLED, STOPPED = 0, 1, 2, 130
 
-_READY_WITHIN_S = 30.0
+_READY_WITHIN_S = 60.0
 _LOG_LINES = 15
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
@@ -52,8 +53,8 @@ def run(*, exit_after: bool, turns: Sequence[Turn] = STORY) -> int:
         try:
             stage = _set_up(program, folder, console, stop, closing)
             code = _play(stage, turns, screen)
-            if not exit_after:
-                _stay_up(stage, screen)
+            if not exit_after and not _stay_up(stage, screen):
+                code = FAILED
         except StoppedError:
             code = STOPPED
         screen.stopping()
@@ -89,7 +90,8 @@ def _set_up(
     erp, crm = Erp(folder / "erp.db", changes), Crm(folder / "crm.db")
     closing.callback(erp.close)
     closing.callback(crm.close)
-    stage = Stage(erp, crm, programs, addresses, configuration, console, stop)
+    http = closing.enter_context(httpx2.Client(timeout=2))
+    stage = Stage(erp, crm, programs, addresses, configuration, console, http, stop)
     stage.instep("topics", "create", "--sources", "--partitions", "2", "--replication", "1")
     for name in ("worker", "sink"):
         programs.start(name, [*INSTEP, name, "-c", str(configuration)])
@@ -124,17 +126,21 @@ def _play_turn(stage: Stage, turn: Turn, screen: Screen) -> Played:
     started_s = time.monotonic()
     turn.play(stage)
     seen = stage.watch(turn.expected, turn.within_s)
-    played = Played(turn, str(seen), list(differences(turn.expected, seen)), time.monotonic() - started_s)
+    wrong = list(differences(turn.expected, seen))
+    played = Played(turn, summary(turn.expected, seen), wrong, time.monotonic() - started_s)
     screen.played(played)
     stage.show("errors", "list")
     return played
 
 
-def _stay_up(stage: Stage, screen: Screen) -> None:
+def _stay_up(stage: Stage, screen: Screen) -> bool:
+    """Wait for Ctrl-C; False when a program ended before that."""
     screen.look_around(stage.configuration)
     try:
         stage.wait_for(lambda: False, float("inf"))
     except ProgramEndedError as error:
         screen.problem(str(error))
+        return False
     except StoppedError:
-        return
+        return True
+    return True

@@ -33,29 +33,38 @@ class Seen:
     closed: Mapping[str, str]
     paused: bool
 
-    def __str__(self) -> str:
-        listed = ", ".join(f"{record} {what}" for record, what in self.listed.items())
-        closed = ", ".join(f"{record} {how}" for record, how in self.closed.items())
-        parts = [f"listed: {listed or 'nothing'}"]
-        parts += [f"over: {closed}"] if closed else []
-        return "; ".join([*parts, *(["CRM paused"] if self.paused else [])])
+    @classmethod
+    def of(cls, rows: Mapping[str, Row], entries: Sequence[Mapping[str, Any]], *, paused: bool) -> "Seen":
+        """Return what was seen; `entries` as `errors list --json` prints them, of every state."""
+        listed: dict[str, str] = {}
+        closed: dict[str, str] = {}
+        for entry in entries:
+            if entry["state"] in _CLOSED:
+                closed[entry["record_id"]] = entry["resolved_by"] or entry["state"]
+            else:
+                listed[entry["record_id"]] = f"{entry['code']} {entry['state']}"
+        return cls(rows, listed, closed, paused)
 
 
-def seen(rows: Mapping[str, Row], entries: Sequence[Mapping[str, Any]], *, paused: bool) -> Seen:
-    """Return what was seen; `entries` as `errors list --json` prints them, of every state."""
-    listed: dict[str, str] = {}
-    closed: dict[str, str] = {}
-    for entry in entries:
-        if entry["state"] in _CLOSED:
-            closed[entry["record_id"]] = entry["resolved_by"] or entry["state"]
-        else:
-            listed[entry["record_id"]] = f"{entry['code']} {entry['state']}"
-    return Seen(rows, listed, closed, paused)
+def summary(expected: Expected, actual: Seen) -> str:
+    """Return in a few words what was seen of all that is expected."""
+    right = {
+        name
+        for name in expected.rows
+        if not any(_differences_of(name, expected.rows[name], actual.rows.get(name)))
+    }
+    listed = ", ".join(f"{record} {what}" for record, what in actual.listed.items())
+    closed = [f"{record} {actual.closed[record]}" for record in expected.closed if record in actual.closed]
+    parts = [f"{len(right)} of {len(expected.rows)} records right"] if expected.rows else []
+    parts += [f"listed: {listed or 'nothing'}", *closed, *(["CRM paused"] if actual.paused else [])]
+    return "; ".join(parts)
 
 
 def differences(expected: Expected, actual: Seen) -> Iterator[str]:
     """Yield everything that is not as it should be, a sentence each."""
-    yield from crm_differences(expected, actual.rows, paused=actual.paused)
+    yield from row_differences(expected, actual.rows)
+    if expected.paused != actual.paused:
+        yield f"the CRM is {'' if actual.paused else 'not '}paused"
     for record in sorted(expected.listed.keys() | actual.listed.keys()):
         wanted, got = expected.listed.get(record, "not listed"), actual.listed.get(record, "not listed")
         if wanted != got:
@@ -66,22 +75,18 @@ def differences(expected: Expected, actual: Seen) -> Iterator[str]:
             yield f"entry of {record}: {got}, expected: over by {wanted}"
 
 
-def crm_differences(expected: Expected, rows: Mapping[str, Row], *, paused: bool) -> Iterator[str]:
-    """Yield what is not as it should be in the CRM itself."""
-    for number, row in expected.rows.items():
-        yield from _row_differences(number, row, rows.get(number))
-    if expected.paused != paused:
-        yield f"the CRM is {'' if paused else 'not '}paused"
+def row_differences(expected: Expected, rows: Mapping[str, Row]) -> Iterator[str]:
+    """Yield what is not as it should be in the CRM's records."""
+    for number, wanted in expected.rows.items():
+        yield from _differences_of(number, wanted, rows.get(number))
 
 
-def _row_differences(number: str, wanted: Row | None, got: Row | None) -> Iterator[str]:
+def _differences_of(number: str, wanted: Row | None, got: Row | None) -> Iterator[str]:
     if wanted is None:
         if got is not None:
             yield f"{number} is in the CRM, expected: not there"
-        return
-    if got is None:
+    elif got is None:
         yield f"{number} is not in the CRM"
-        return
-    for name, value in wanted.items():
-        if got.get(name) != value:
-            yield f"{number}: {name} is {got.get(name)!r}, expected: {value!r}"
+    else:
+        wrong = [name for name, value in wanted.items() if got.get(name) != value]
+        yield from (f"{number}: {name} is {got.get(name)!r}, expected: {wanted[name]!r}" for name in wrong)

@@ -28,7 +28,10 @@ class Programs:
     def start(self, name: str, command: Sequence[str]) -> None:
         """Start a program whose output goes to `<name>.log`."""
         with self._log(name).open("ab") as log:
-            self._running[name] = start_apart(command, cwd=self._folder, stdout=log, stderr=log)
+            environment = {**os.environ, "NO_COLOR": "1"}
+            self._running[name] = start_apart(
+                command, cwd=self._folder, env=environment, stdout=log, stderr=log
+            )
 
     def check(self) -> None:
         """Raise ProgramEndedError when one of them does not run any more."""

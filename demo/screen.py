@@ -92,7 +92,7 @@ class Screen:
         """Say what can be tried while everything is up."""
         folder, instep = configuration.parent, _instep()
         lines = (
-            "\nEverything is still up. One entry is left for you; in another terminal:",
+            "\nEverything is still up. To look around, in another terminal:",
             f"  export INSTEP_CONFIG={configuration}",
             f"  {instep} errors list",
             f"  {instep} errors list --state resolved",

@@ -16,7 +16,7 @@ from rich.text import Text
 
 from demo.apps import Crm, Erp
 from demo.configuration import Addresses
-from demo.expectation import Expected, Seen, crm_differences, differences, seen
+from demo.expectation import Expected, Seen, differences, row_differences
 from demo.processes import Programs, start_apart
 
 INSTEP = (sys.executable, "-m", "instep")
@@ -44,6 +44,7 @@ class Stage:
     addresses: Addresses
     configuration: Path
     console: Console
+    http: httpx2.Client
     stop: threading.Event
 
     def wait_for(self, condition: Callable[[], bool], within_s: float) -> bool:
@@ -61,12 +62,13 @@ class Stage:
         while True:
             late = time.monotonic() > deadline_s
             rows = {number: row for number in expected.rows if (row := self.crm.find(number)) is not None}
-            paused = self.paused()
-            # The list of entries costs the start of a program: it is looked at when the rest is as it should be.
-            if late or not any(crm_differences(expected, rows, paused=paused)):
-                now = seen(rows, self.entries(), paused=paused)
-                if late or not any(differences(expected, now)):
-                    return now
+            # What costs more to look at comes later: metrics a request, the list of entries the start of a program.
+            if late or not any(row_differences(expected, rows)):
+                paused = self.paused()
+                if late or paused == expected.paused:
+                    now = Seen.of(rows, self.entries(), paused=paused)
+                    if late or not any(differences(expected, now)):
+                        return now
             self._pause()
 
     def entries(self) -> list[dict[str, Any]]:
@@ -77,12 +79,12 @@ class Stage:
 
     def paused(self) -> bool:
         """Return whether the worker has paused the CRM."""
-        return _PAUSED in _get(self.addresses.worker_metrics)
+        return _PAUSED in self._get(self.addresses.worker_metrics)
 
     def ready(self) -> bool:
         """Return whether worker and sink are up."""
-        up = _get(self.addresses.worker_metrics) != ""
-        return up and _get(self.addresses.sink_ready) != ""
+        urls = (self.addresses.worker_metrics, self.addresses.sink_ready)
+        return all(self._get(url) for url in urls)
 
     def instep(self, *arguments: str) -> str:
         """Run a command of Instep and return what it prints; raises CommandFailedError."""
@@ -116,11 +118,10 @@ class Stage:
                 raise StoppedError
             return process.returncode, (output or b"").decode(), (errors or b"").decode()
 
-
-def _get(url: str) -> str:
-    """Return a page's text; nothing when it is not there or says that something is wrong."""
-    try:
-        response = httpx2.get(url, timeout=2)
-    except httpx2.HTTPError:
-        return ""
-    return response.text if response.is_success else ""
+    def _get(self, url: str) -> str:
+        """Return a page's text; nothing when it is not there or says that something is wrong."""
+        try:
+            response = self.http.get(url)
+        except httpx2.HTTPError:
+            return ""
+        return response.text if response.is_success else ""
