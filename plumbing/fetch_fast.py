@@ -26,6 +26,7 @@ _RECEIVE_BYTES = 1 << 18
 _new: Callable[..., Any] = tuple.__new__
 
 Headers = tuple[list[tuple[str, bytes | None]], int]
+_Message = tuple[bytes | None, bytes | None, int, int]
 
 
 def read_faster(consumer: KafkaConsumer) -> bool:
@@ -111,58 +112,28 @@ class _PartitionRecords(Fetcher.PartitionRecords):  # type: ignore[misc]  # the 
     ) -> Iterator[ConsumerRecord]:
         """Yield the records of a batch of format 2."""
         batch._maybe_uncompress()  # noqa: SLF001  checked against WRITTEN_FOR
-        data, pos = bytes(batch._buffer), batch._pos  # noqa: SLF001  likewise
-        (topic, partition), epoch = tp, self.leader_epoch
-        base_offset, first_timestamp, timestamp_type = (
+        data, end = bytes(batch._buffer), batch._pos  # noqa: SLF001  likewise
+        place, base_offset, first_timestamp = (
+            (*tp, self.leader_epoch),
             batch.base_offset,
             batch.first_timestamp,
-            batch.timestamp_type,
         )
-        appended_at = batch.max_timestamp if timestamp_type == batch.LOG_APPEND_TIME else None
+        kind = batch.timestamp_type
+        appended_at = batch.max_timestamp if kind == batch.LOG_APPEND_TIME else None
         for _ in range(batch.records_count):
-            try:
-                length, start = decode_varint(data, pos)
-                end = start + length
-                _attributes, pos = decode_varint(data, start)
-                timestamp_delta, pos = decode_varint(data, pos)
-                offset_delta, pos = decode_varint(data, pos)
-                key_size, pos = decode_varint(data, pos)
-                key_end = pos + key_size if key_size >= 0 else pos
-                value_size, value_start = decode_varint(data, key_end)
-                value_end = value_start + value_size if value_size >= 0 else value_start
-                section = data[value_end:end]
-                found = headers_seen.get(section) or _remember_headers(headers_seen, section)
-            except (ValueError, IndexError) as error:
-                raise CorruptRecordError(f"Found invalid record structure: {error!r}") from error
-            if end > len(data):
-                raise CorruptRecordError("Found invalid record structure: a record ends behind its batch")
-            key = data[pos:key_end] if key_size >= 0 else None
-            value = data[value_start:value_end] if value_size >= 0 else None
+            length, end, timestamp_delta, offset_delta, message, section = _read_record(data, end)
+            headers, headers_size = headers_seen.get(section) or _remember_headers(headers_seen, section)
             timestamp = first_timestamp + timestamp_delta if appended_at is None else appended_at
             offset = base_offset + offset_delta
-            pos = end
             self.records_read += 1
             self.bytes_read += length
             self.next_fetch_offset = offset + 1
-            headers, headers_size = found
-            fields = (
-                topic,
-                partition,
-                epoch,
-                offset,
-                timestamp,
-                timestamp_type,
-                key,
-                value,
-                headers[:],
-                None,
-                key_size,
-                value_size,
-                headers_size,
-            )
+            key, value, key_size, value_size = message
+            sizes = (key_size, value_size, headers_size)
+            fields = (*place, offset, timestamp, kind, key, value, headers[:], None, *sizes)
             yield _new(ConsumerRecord, fields)
-        if pos != len(data):
-            raise CorruptRecordError(f"{len(data) - pos} unconsumed bytes after all records consumed")
+        if end != len(data):
+            raise CorruptRecordError(f"{len(data) - end} unconsumed bytes after all records consumed")
 
     def _legacy_records_of(self, batch: Any, tp: TopicPartition) -> Iterator[ConsumerRecord]:
         """Yield the records of a batch of format 0 or 1, which logs from before Kafka 0.11 may still hold."""
@@ -191,10 +162,34 @@ class _PartitionRecords(Fetcher.PartitionRecords):  # type: ignore[misc]  # the 
             )
 
 
+def _read_record(data: bytes, pos: int) -> tuple[int, int, int, int, _Message, bytes]:
+    """Return length, end, time and offset since the batch's first, key and value with their sizes, the bytes of the headers."""
+    try:
+        length, start = decode_varint(data, pos)
+        _attributes, pos = decode_varint(data, start)
+        timestamp_delta, pos = decode_varint(data, pos)
+        offset_delta, pos = decode_varint(data, pos)
+        key_size, pos = decode_varint(data, pos)
+        key_end = pos + key_size if key_size >= 0 else pos
+        value_size, value_start = decode_varint(data, key_end)
+    except (ValueError, IndexError) as error:
+        raise CorruptRecordError(f"Found invalid record structure: {error!r}") from error
+    end = start + length
+    value_end = value_start + value_size if value_size >= 0 else value_start
+    if end > len(data):
+        raise CorruptRecordError("Found invalid record structure: a record ends behind its batch")
+    key = data[pos:key_end] if key_size >= 0 else None
+    value = data[value_start:value_end] if value_size >= 0 else None
+    return length, end, timestamp_delta, offset_delta, (key, value, key_size, value_size), data[value_end:end]
+
+
 def _remember_headers(seen: dict[bytes, Headers], section: bytes) -> Headers:
     if len(seen) >= _HEADERS_KEPT:
         seen.clear()
-    seen[section] = found = _read_headers(section)
+    try:
+        seen[section] = found = _read_headers(section)
+    except (ValueError, IndexError) as error:
+        raise CorruptRecordError(f"Found invalid record headers: {error!r}") from error
     return found
 
 

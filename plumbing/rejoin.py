@@ -6,12 +6,14 @@ of time by then, the next one sees no reason to ask for the result. The consumer
 revoked", sends no heartbeat, and `poll` spins. Seen with kafka-python 3.0.12.
 """
 
+from typing import Any
+
 from kafka import KafkaConsumer
 
 
 def collect_joins(consumer: KafkaConsumer) -> None:
     """Let `poll` go on with a join that is under way until its result is there; nothing on a client made otherwise."""
-    coordinator = getattr(consumer, "_coordinator", None)
+    coordinator: Any = getattr(consumer, "_coordinator", None)
     if not hasattr(coordinator, "rejoining") or not hasattr(coordinator, "need_rejoin"):
         return
     has_reason = coordinator.need_rejoin
