@@ -25,7 +25,7 @@ from worker.fault import Fault
 from worker.message import Message, position_of
 from worker.plan import MappingPlan
 from worker.report import Reporter, failed_event
-from worker.state.store import StateStore
+from worker.state.store import Locked, StateStore
 from worker.translate import Broken, Candidate, record_of
 
 
@@ -88,65 +88,78 @@ def settle(
     following: bool = False,
 ) -> Settled | Refused:
     """Settle changes of one mapping, no two of the same record; `following` when they are parked ones whose turn it is."""
-    records = {record_of(each): each for each in changes}
     strict = mapping.order == "strict"
-    with effects.state.lock(mapping.name, records, parked=strict) as locked:
-        behind = frozenset[str]() if following else locked.parked
-        verdicts = {
-            record: decide(each, locked.failures.get(record), mapping.order, parked=record in behind)
-            for record, each in records.items()
-        }
-        work = Round(mapping, records, verdicts, locked.failures)
-        applied = _apply(mapping, [records[record] for record in work.having(Verdict.WRITE)], effects)
+    with effects.state.lock(mapping.name, map(record_of, changes), parked=strict) as locked:
+        work = _judge(mapping, changes, locked, frozenset() if following else locked.parked)
+        applied = _apply(mapping, work.having(Verdict.WRITE), effects)
         if isinstance(applied, Refused):
             return applied
         settled = _remember_and_report(work, applied, effects, last_chance=last_chance)
-    parked = work.having(Verdict.PARK) | locked.parked if strict and not following else set()
-    failed = {failure.source.record_id for failure in settled.failures} | work.untouched_failures
+    if not strict or following:
+        return settled
+    parked = {record_of(each) for each in work.having(Verdict.PARK)} | locked.parked
+    tried = {record_of(each) for verdict in (Verdict.WRITE, Verdict.DROP) for each in work.having(verdict)}
+    failed = {failure.source.record_id for failure in settled.failures} | (set(locked.failures) - tried)
     return replace(settled, freed=tuple(parked - failed))
 
 
 @dataclass(frozen=True, slots=True)
 class Round:
-    """The changes of a round by record, what is to be done with each, and the failures that were open before."""
+    """The changes of a round by what is to be done with them, and the failures that were open before, by record."""
 
     mapping: MappingPlan
-    records: Mapping[str, Change]
-    verdicts: Mapping[str, Verdict]
+    verdicts: Mapping[Verdict, Sequence[Change]]
     open_failures: Mapping[str, OpenFailure]
 
-    def having(self, verdict: Verdict) -> set[str]:
-        """Return the records with a verdict."""
-        return {record for record, each in self.verdicts.items() if each is verdict}
+    def having(self, verdict: Verdict) -> Sequence[Change]:
+        """Return the changes with a verdict."""
+        return self.verdicts.get(verdict, ())
 
-    @property
-    def untouched_failures(self) -> set[str]:
-        """The open failures that this round neither tries again nor gives up."""
-        return set(self.open_failures) - self.having(Verdict.WRITE) - self.having(Verdict.DROP)
+
+def _judge(mapping: MappingPlan, changes: Sequence[Change], locked: Locked, behind: frozenset[str]) -> Round:
+    """Decide on each change; nothing has to be asked where nothing is open and nothing replayed, as most of the time."""
+    if not locked.failures and not behind and all(each.replay is None for each in changes):
+        return Round(mapping, {Verdict.WRITE: changes}, {})
+    verdicts: dict[Verdict, list[Change]] = {}
+    for each in changes:
+        record = record_of(each)
+        verdict = decide(each, locked.failures.get(record), mapping.order, parked=record in behind)
+        verdicts.setdefault(verdict, []).append(each)
+    return Round(mapping, verdicts, locked.failures)
 
 
 def _remember_and_report(work: Round, applied: Applied, effects: Effects, *, last_chance: bool) -> Settled:
     mapping, now = work.mapping, effects.now()
     faulty, deferred = _second_chances(applied.faults, last_chance=last_chance)
-    broken = [work.records[record] for record in work.having(Verdict.WRITE)]
-    faulty += [(each, each.fault) for each in broken if isinstance(each, Broken)]
+    faulty += [(each, each.fault) for each in work.having(Verdict.WRITE) if isinstance(each, Broken)]
     failures = [_open_failure(mapping, each, fault, work.open_failures, now) for each, fault in faulty]
     effects.state.remember(failures)
-    parked = [(record, work.records[record].message) for record in work.having(Verdict.PARK)]
-    full = effects.state.park(mapping.name, parked)
+    full = effects.state.park(
+        mapping.name, [(record_of(each), each.message) for each in work.having(Verdict.PARK)]
+    )
     failed = [
         failed_event(mapping, each, fault, failure, now, effects.reporter)
         for (each, fault), failure in zip(faulty, failures, strict=True)
     ]
     unresolved = {failure.record_id for failure in failures} | {record_of(each) for each in deferred}
-    over = (work.having(Verdict.WRITE) | work.having(Verdict.DROP)) - unresolved
+    over = _over(work, unresolved)
     effects.send([*failed, *_answers(work, over, _only(applied.counts), now, effects.reporter)])
-    effects.state.forget(
-        mapping.name, [work.open_failures[each] for each in over if each in work.open_failures]
-    )
-    overtaken = [each for each in work.having(Verdict.SUPERSEDED) if work.records[each].replay is None]
+    effects.state.forget(mapping.name, [failure for _, failure, _ in over])
+    overtaken = [each for each in work.having(Verdict.SUPERSEDED) if each.replay is None]
     counts = {**applied.counts, Outcome.FAILED: len(failed), Outcome.SUPERSEDED: len(overtaken)}
     return Settled(counts, failed, deferred, full, (), applied.splits, applied.retries)
+
+
+def _over(work: Round, unresolved: set[str]) -> list[tuple[Change, OpenFailure, Verdict]]:
+    """Return the changes that ended an open failure, with it and how."""
+    if not work.open_failures:
+        return []
+    tried = [(each, verdict) for verdict in (Verdict.WRITE, Verdict.DROP) for each in work.having(verdict)]
+    return [
+        (each, work.open_failures[record], verdict)
+        for each, verdict in tried
+        if (record := record_of(each)) in work.open_failures and record not in unresolved
+    ]
 
 
 def _apply(mapping: MappingPlan, changes: Sequence[Change], effects: Effects) -> Applied | Refused:
@@ -205,32 +218,37 @@ def _open_failure(
 
 
 def _answers(
-    work: Round, over: set[str], outcome: Outcome | None, now: datetime, reporter: Reporter
+    work: Round,
+    over: Sequence[tuple[Change, OpenFailure, Verdict]],
+    outcome: Outcome | None,
+    now: datetime,
+    reporter: Reporter,
 ) -> list[Event]:
     """Return what is to be said of failures that are over and of replays that came too late."""
-    answers: list[Event] = []
-    for record, each in work.records.items():
-        replay, failure, verdict = each.replay, work.open_failures.get(record), work.verdicts[record]
-        if record in over and failure is not None:
-            how, done, ended = _how(each, verdict), outcome, failure.failure_id
-        elif replay is not None and verdict is Verdict.SUPERSEDED:
-            how, done, ended = Resolution.SUPERSEDED, Outcome.SUPERSEDED, replay.failure_id
-        else:
-            continue
-        answers.append(
-            SyncResolved(
-                failure_id=ended,
-                mapping=work.mapping.name,
-                direction=work.mapping.direction,
-                record_id=record,
-                how=how,
-                outcome=None if verdict is Verdict.DROP else done,
-                replay_id=replay.replay_id if replay is not None else None,
-                position=position_of(each.message),
-                resolved_at=now,
-                worker=reporter.worker,
-            )
+
+    def resolved(change: Change, failure: str, how: Resolution, done: Outcome | None) -> SyncResolved:
+        return SyncResolved(
+            failure_id=failure,
+            mapping=work.mapping.name,
+            direction=work.mapping.direction,
+            record_id=record_of(change),
+            how=how,
+            outcome=done,
+            replay_id=change.replay.replay_id if change.replay is not None else None,
+            position=position_of(change.message),
+            resolved_at=now,
+            worker=reporter.worker,
         )
+
+    answers: list[Event] = [
+        resolved(each, failure.failure_id, _how(each, verdict), outcome if verdict is Verdict.WRITE else None)
+        for each, failure, verdict in over
+    ]
+    answers += [
+        resolved(each, each.replay.failure_id, Resolution.SUPERSEDED, Outcome.SUPERSEDED)
+        for each in work.having(Verdict.SUPERSEDED)
+        if each.replay is not None
+    ]
     return answers
 
 

@@ -3,17 +3,17 @@
 Every reader takes a wire value that is not None and raises ValueError, without the value in its text, when it is none.
 """
 
-import base64
 import binascii
 import math
 import struct
 from collections.abc import Callable
-from decimal import Decimal, InvalidOperation
+from decimal import MAX_EMAX, MAX_PREC, MIN_EMIN, Context, Decimal, InvalidOperation
 from typing import Any, Final
 
 ReadBytes = Callable[[Any], bytes]
 
 # Python turns no more than 4300 digits into a number; PostgreSQL's numeric has 131072 digits before the point.
+_EXACT: Final = Context(prec=MAX_PREC, Emin=MIN_EMIN, Emax=MAX_EMAX)
 _MOST_BYTES: Final = 1780
 _LARGEST_SCALE: Final = 131_072
 _NO_NUMBERS: Final = {"NaN": "nan", "Infinity": "inf", "-Infinity": "-inf"}
@@ -29,7 +29,7 @@ def read_bytes(value: Any) -> bytes:
 def read_base64(value: Any) -> bytes:
     """Read bytes that came as base64 text."""
     try:
-        return base64.b64decode(value, validate=True)
+        return binascii.a2b_base64(value, strict_mode=True)
     except (binascii.Error, TypeError, ValueError):
         raise ValueError("no base64 text") from None
 
@@ -84,7 +84,8 @@ def variable_decimal_reader(to_bytes: ReadBytes) -> Callable[[Any], Decimal]:
 def _scaled(unscaled: bytes, scale: int) -> Decimal:
     if len(unscaled) > _MOST_BYTES or abs(scale) > _LARGEST_SCALE:
         raise ValueError("a decimal with more digits than any app holds")
-    return Decimal(f"{int.from_bytes(unscaled, 'big', signed=True)}E{-scale}")
+    # exact at any length, where a detour through text would end at Python's 4,300 digits
+    return _EXACT.scaleb(Decimal(int.from_bytes(unscaled, "big", signed=True)), -scale)
 
 
 def read_decimal_text(value: Any) -> Decimal:

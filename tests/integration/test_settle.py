@@ -157,7 +157,7 @@ ALLOW = st.tuples(st.just("allow"), st.none(), st.none())
 
 
 @pytest.mark.parametrize("order", ["latest", "strict"])
-@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
 @given(acts=st.lists(st.one_of(CHANGE, CHANGE, DELIVER, DELIVER, REPLAY, ALLOW), max_size=25))
 def test_whenever_it_is_killed_target_and_entries_end_true(
     order: Literal["latest", "strict"], acts: list[tuple[Any, Any, Any]]

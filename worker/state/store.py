@@ -12,7 +12,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import orjson
-from sqlalchemy import Connection, Engine, and_, delete, func, select, text
+from sqlalchemy import ColumnElement, Connection, Engine, and_, delete, func, select, text
 from sqlalchemy.dialects import postgresql, sqlite
 
 from plumbing.database import READ_ONLY
@@ -47,13 +47,14 @@ class StateStore:
         self._insert = postgresql.insert if engine.dialect.name == "postgresql" else sqlite.insert
 
     @contextmanager
-    def lock(self, mapping: str, record_ids: Iterable[str], *, parked: bool = False) -> Iterator["Locked"]:
+    def lock(self, mapping: str, records: Iterable[str], *, parked: bool = False) -> Iterator["Locked"]:
         """Yield what is open among these records, each such record locked against every other worker until the block ends.
 
         With `parked`, records with parked changes count too. A lock that this store holds already is not taken again.
+        `records` is gone through only where the mapping has anything open at all.
         """
-        records = list(record_ids)
-        found = self._found(mapping, records, parked=parked)
+        record_ids = set(records) if self._has_any(mapping) else set()
+        found = self._found(mapping, record_ids, parked=parked)
         keys = {self._lock_key(mapping, each) for each in (*found.failures, *found.parked)} - self._held
         if not keys or self._engine.dialect.name != "postgresql":
             yield found
@@ -66,20 +67,28 @@ class StateStore:
             self._held |= keys
             try:
                 # read again: what was open before the lock may have been resolved by whoever held it
-                yield self._found(mapping, records, parked=parked)
+                yield self._found(mapping, record_ids, parked=parked)
             finally:
                 self._held -= keys
 
-    def _found(self, mapping: str, record_ids: list[str], *, parked: bool) -> "Locked":
-        waiting = self.parked_records(mapping) & set(record_ids) if parked else frozenset()
+    def _has_any(self, mapping: str) -> bool:
+        failures = select(open_failure.c.mapping).where(self._mine(mapping)).limit(1)
+        parked = select(parked_change.c.mapping).where(self._parked(mapping)).limit(1)
+        with self._reading() as connection:
+            return any(connection.execute(query).first() is not None for query in (failures, parked))
+
+    def _found(self, mapping: str, record_ids: set[str], *, parked: bool) -> "Locked":
+        waiting = self.parked_records(mapping) & record_ids if parked and record_ids else frozenset()
         return Locked(self.open_failures(mapping, record_ids), waiting)
 
     def open_failures(self, mapping: str, record_ids: Iterable[str]) -> dict[str, OpenFailure]:
         """Return the open failures among these records of a mapping."""
-        mine = and_(open_failure.c.worker_group == self._group, open_failure.c.mapping == mapping)
+        wanted = set(record_ids)
+        if not wanted:
+            return {}
+        mine = self._mine(mapping)
         with self._reading() as connection:
             rows = connection.execute(select(open_failure).where(mine).limit(_FEW + 1)).all()
-            wanted = set(record_ids) if rows else set()
             if len(rows) > _FEW:
                 rows = [
                     row
@@ -181,10 +190,13 @@ class StateStore:
         """Close every connection."""
         self._engine.dispose()
 
-    def _parked(self, mapping: str) -> Any:
+    def _mine(self, mapping: str) -> ColumnElement[bool]:
+        return and_(open_failure.c.worker_group == self._group, open_failure.c.mapping == mapping)
+
+    def _parked(self, mapping: str) -> ColumnElement[bool]:
         return and_(parked_change.c.worker_group == self._group, parked_change.c.mapping == mapping)
 
-    def _at(self, mapping: str, message: Message) -> Any:
+    def _at(self, mapping: str, message: Message) -> ColumnElement[bool]:
         return and_(
             self._parked(mapping),
             parked_change.c.topic == message.topic,
