@@ -2,6 +2,7 @@
 
 import ssl
 from typing import Any, Self
+from uuid import UUID
 
 import httpx2
 
@@ -21,7 +22,7 @@ class Registry:
 
     def __init__(self, config: RegistryConfig) -> None:
         self._url = config.url.rstrip("/")
-        self._found: dict[int, str] = {}
+        self._found: dict[int | UUID, str] = {}
         self._client = httpx2.Client(
             auth=_auth(config),
             verify=_verify(config),
@@ -35,10 +36,11 @@ class Registry:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def find_schema(self, schema_id: int) -> str | None:
-        """Return the Avro schema text of an id, None where there is none; raises RegistryUnreachable."""
+    def find_schema(self, schema_id: int | UUID) -> str | None:
+        """Return the Avro schema text of an id or a GUID, None where there is none; raises RegistryUnreachable."""
         if schema_id not in self._found:
-            answer = self._ask("GET", f"/schemas/ids/{schema_id}")
+            kind = "guids" if isinstance(schema_id, UUID) else "ids"
+            answer = self._ask("GET", f"/schemas/{kind}/{schema_id}")
             # A schema of another kind has no Avro text: for us the id is unknown.
             if answer is None or answer.get("schemaType", "AVRO") != "AVRO":
                 return None

@@ -7,6 +7,7 @@ from typing import Any, Final
 from uuid import UUID
 
 from fastavro import parse_schema
+from fastavro.schema import SchemaParseException
 
 from schemas.avro_schemas import schema_text, versions
 from schemas.change import Decoded, Undecodable
@@ -29,6 +30,14 @@ _OF_ENVELOPE: Final[Wanted] = {
     "op": None,
     "ts_ms": None,
 }
+_SCHEMA_FAULTS: Final = (
+    SchemaParseException,
+    ValueError,
+    TypeError,
+    AttributeError,
+    LookupError,
+    RecursionError,
+)
 _NO_AVRO: Final = Undecodable("undecodable", "The value does not follow its Avro schema.")
 _NO_SCHEMA: Final = Undecodable(
     "undecodable", "The schema that the registry has for the value is no Avro schema."
@@ -111,7 +120,7 @@ def _reading(text: str) -> AvroReading | Undecodable:
         schema = json.loads(text)
         parsed = parse_schema(without_logical_types(schema), named_schemas={})
         return _compile(parsed, wire_type(schema))
-    except Exception:  # noqa: BLE001  the boundary to a parser of schemas that others wrote
+    except _SCHEMA_FAULTS:
         return _NO_SCHEMA
 
 

@@ -319,7 +319,10 @@ def _discard(read: Read) -> Skip:
     return lambda data, at: read(data, at)[1]
 
 
-def _enum(symbols: list[str]) -> Read:
+def _enum(symbols: Any) -> Read:
+    if not isinstance(symbols, list):
+        raise ValueError("no symbols")  # noqa: TRY004  a wrong schema is a wrong value
+
     def read_enum(data: bytes, at: int) -> tuple[str, int]:
         index, at = _read_long(data, at)
         if index < 0:
@@ -329,7 +332,9 @@ def _enum(symbols: list[str]) -> Read:
     return read_enum
 
 
-def _fixed(size: int) -> Read:
+def _fixed(size: Any) -> Read:
+    if type(size) is not int or size < 0:
+        raise ValueError("no size")
     return lambda data, at: (data[at : at + size], at + size)
 
 

@@ -5,7 +5,7 @@ from functools import cache
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from schemas.change import Decoded, Ignored, RecordChange, Tombstone, Undecodable
@@ -103,18 +103,21 @@ def test_any_json_with_the_names_of_an_event(document: dict[str, Any]) -> None:
     check(json.dumps(document).encode())
 
 
+LOGICAL = st.sampled_from(
+    [
+        "org.apache.kafka.connect.data.Decimal",
+        "io.debezium.time.Date",
+        "io.debezium.time.ZonedTimestamp",
+        "io.debezium.data.Bits",
+        "io.debezium.data.Uuid",
+        "io.debezium.time.StructuredDate",
+    ]
+)
 SCHEMAS = st.recursive(
     st.fixed_dictionaries(
         {"type": st.sampled_from(["int32", "int64", "double", "boolean", "string", "bytes", "odd"])},
         optional={
-            "name": st.sampled_from(
-                [
-                    "org.apache.kafka.connect.data.Decimal",
-                    "io.debezium.time.Date",
-                    "io.debezium.time.ZonedTimestamp",
-                ]
-                + ["io.debezium.data.Bits", "io.debezium.data.Uuid", "io.debezium.time.StructuredDate"]
-            ),
+            "name": LOGICAL,
             "parameters": st.dictionaries(st.sampled_from(["scale", "length"]), st.sampled_from(["2", "x"])),
         },
     ),
@@ -132,6 +135,28 @@ def test_any_value_under_any_schema(schema: dict[str, Any], value: Any) -> None:
     fields = [{**row, "field": "after"}, {"type": "string", "field": "op"}]
     message = {"schema": {"type": "struct", "fields": fields}, "payload": {"op": "u", "after": {"a": value}}}
     check(json.dumps(message, separators=(",", ":")).encode())
+
+
+AVRO_NAMES = st.sampled_from(
+    ["type", "name", "fields", "items", "values", "symbols", "size", "default", "logicalType"]
+)
+AVRO_WORDS = st.sampled_from(
+    ["record", "array", "map", "enum", "fixed", "null", "long", "string", "bytes", "R"]
+)
+AVRO_SCHEMAS = st.recursive(
+    AVRO_WORDS | st.none() | st.integers(-1, 2),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(AVRO_NAMES, inner, max_size=5),
+    max_leaves=12,
+)
+
+
+@given(AVRO_SCHEMAS, st.binary(max_size=30))
+@example({"type": "fixed", "name": "F", "size": None}, b"")
+@example({"type": "enum", "name": "E", "symbols": None}, b"")
+def test_any_json_as_avro_schema(schema: Any, data: bytes) -> None:
+    decoder = Decoder(lambda _: json.dumps(schema))
+    decoder(None, bytes(5) + data, ())
+    decoder.key_fields(bytes(5) + data)
 
 
 @pytest.mark.parametrize("name", CAPTURES)
