@@ -21,6 +21,14 @@ WANTED: Final[Wanted] = {
     "before": None,
     "after": None,
 }
+_BASES: Final[Mapping[str, frozenset[str]]] = {
+    "op": frozenset({"string"}),
+    "version": frozenset({"integer"}),
+    "changed_at": frozenset({"integer"}),
+    "origin": frozenset({"string"}),
+    "before": frozenset({"map", "struct"}),
+    "after": frozenset({"map", "struct"}),
+}
 _OPS: Final = {op.value: op for op in Op}
 _NO_ROW: Final = Undecodable("undecodable", "The change event has no row.")
 _EMPTY: Final = Shape(())
@@ -28,11 +36,13 @@ _EMPTY: Final = Shape(())
 
 def record_change_reader(schema: WireType) -> Callable[[Mapping[str, Any]], Decoded] | None:
     """Return what reads decoded values of a RecordChange schema, None for any other schema."""
+    fields = dict(schema.fields)
+    if not all(name in fields and fields[name].base in bases for name, bases in _BASES.items()):
+        return None
     if schema.name == SELF_CONTAINED:
         return _reader(Shapes(_self_contained))
     if schema.name == TYPED:
-        row = dict(schema.fields)["after"]
-        return _reader(shapes_of_schema(shape_of(row.fields)))
+        return _reader(shapes_of_schema(shape_of(fields["after"].fields)))
     return None
 
 

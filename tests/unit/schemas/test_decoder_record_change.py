@@ -1,6 +1,7 @@
 """Our own RecordChange, in both forms: what an app publishes is what the Decoder gives."""
 
 import datetime as dt
+import json
 from decimal import Decimal
 from typing import Any
 from uuid import UUID
@@ -149,6 +150,16 @@ def test_a_change_cut_short_is_undecodable() -> None:
     decoder = Decoder(lambda _: None)
     for size in range(2, len(encoded)):
         assert isinstance(decoder(None, encoded[:size], ()), Undecodable)
+
+
+@pytest.mark.parametrize("name", ["op", "version", "changed_at", "origin", "before", "after"])
+def test_a_schema_of_our_name_with_other_fields_is_none_of_ours(name: str) -> None:
+    schema = json.loads(typed_schema(FIELDS))
+    for field in schema["fields"]:
+        if field["name"] == name:
+            field["type"] = "boolean"
+    decoder = Decoder(lambda _: json.dumps(schema))
+    assert isinstance(decoder(None, TypedEncoder(FIELDS, 9)(a_change(after=ROW)), ()), Undecodable)
 
 
 def test_the_published_key_is_read() -> None:
