@@ -7,7 +7,7 @@ from plumbing.unreachable import UnreachableError
 from schemas.config.kafka import KafkaConfig, SecurityConfig
 from schemas.config.scalar import parse_address
 
-_TIMEOUT_S = 2.0
+_TIMEOUT_S = 5.0
 
 
 def probe(config: KafkaConfig) -> str:  # noqa: PLR0911  one return for each reason

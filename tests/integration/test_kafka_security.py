@@ -97,13 +97,15 @@ def test_a_name_that_the_certificate_has_not(kafka: Kafka) -> None:
 
 def test_failing_to_get_in_leaves_nothing_open(kafka: Kafka) -> None:
     config = secure(kafka, password=SecretStr("wrong"))
-    before = threading.active_count()
+    before = set(threading.enumerate())
 
     for open_client in (admin, producer, lambda config: consumer(config, "g")):
         with pytest.raises(KafkaUnreachable):
             open_client(config)
 
-    assert threading.active_count() == before
+    for thread in set(threading.enumerate()) - before:
+        thread.join(10)
+        assert not thread.is_alive()
 
 
 def test_waiting_for_a_broker_ends_when_told_to_stop() -> None:
