@@ -249,7 +249,12 @@ def _settle(connection: Connection, settled: Sequence[Settled], now_us: int) -> 
     if not settled:
         return
     # an answer that comes after the time-out still counts
-    unanswered = or_(replay.c.verdict.is_(None), replay.c.verdict.in_([Verdict.UNCONFIRMED, Verdict.NOT_SENT]))
+    unanswered = or_(
+        replay.c.verdict.is_(None),
+        # no IN: its list of parameters cannot be repeated for each of several rows
+        replay.c.verdict == str(Verdict.UNCONFIRMED),
+        replay.c.verdict == str(Verdict.NOT_SENT),
+    )
     statement = (
         update(replay)
         .where(replay.c.id == bindparam("replay_id"), unanswered)

@@ -342,6 +342,17 @@ def test_verdict_of_the_worker_settles_the_replay(store: Store) -> None:
         assert [each.verdict for each in read_replays(connection, only(store).id)] == ["resolved"]
 
 
+def test_answers_to_several_replays_at_once_settle_each(store: Store) -> None:
+    told(store, failed("C1"), failed("C2"))
+    replayed(store, *(entry.id for entry in entries(store)))
+    answers = {"C1": "ann-1", "C2": "ann-2"}
+    told(store, *(resolved(failed(c), Resolution.REPLAY, replay_id=asked) for c, asked in answers.items()))
+    with store.reading() as connection:
+        verdicts = read_verdicts(connection, ["ann-1", "ann-2"])
+    assert verdicts == dict.fromkeys(verdicts, (Verdict.RESOLVED, None))
+    assert len(verdicts) == 2
+
+
 def test_replay_that_fails_again_opens_the_entry_with_the_new_failure(store: Store) -> None:
     told(store, failed())
     replayed(store, only(store).id)
