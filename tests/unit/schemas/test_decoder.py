@@ -276,6 +276,14 @@ def test_a_document_with_more_beside_schema_and_payload_is_no_such_document() ->
     assert code_of(decoder(None, value[:-1] + b"]", ())) == "undecodable"
 
 
+def test_the_last_of_two_payloads_counts_as_in_any_json() -> None:
+    decoder = Decoder(find_schema)
+    value = value_of(WITH_SCHEMA)
+    prefix, split, payload = value.partition(b',"payload":')
+    assert isinstance(decoder(None, value, ()), RecordChange)
+    assert isinstance(decoder(None, prefix + split + b"1" + split + payload, ()), RecordChange)
+
+
 def test_a_placeholder_in_avro_is_not_in_the_change() -> None:
     row = {"type": "record", "name": "Value", "fields": [{"name": "a", "type": "bytes"}]}
     fields = [{"name": "after", "type": row}, {"name": "op", "type": "string"}]
