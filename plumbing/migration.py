@@ -1,16 +1,13 @@
-"""How a store is brought to the newest version of its tables."""
+"""How a store is brought to the newest version of its tables, and how to know which version it has."""
 
-import threading
+import re
 import zlib
+from importlib.resources import files
 
-from alembic import command
-from alembic.config import Config
-from alembic.runtime.migration import MigrationContext
-from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, Engine, text
+from sqlalchemy import Connection, Engine, inspect, text
 
-# Alembic keeps its context in module globals: two threads of one process must not migrate at once.
-_one_at_a_time = threading.Lock()
+# The file of a migration starts with its version: 0001_main_path.py.
+_MIGRATION = re.compile(r"(\d+)_\w+\.py")
 
 
 def upgrade(engine: Engine, package: str, version_table: str) -> tuple[str | None, str | None]:
@@ -19,33 +16,34 @@ def upgrade(engine: Engine, package: str, version_table: str) -> tuple[str | Non
     `env.py` of the package finds the open connection in `context.config.attributes["connection"]`, and the name of the
     version table in `["version_table"]`. One process at a time does it. Raises SQLAlchemy's DBAPIError.
     """
-    with _one_at_a_time, engine.begin() as connection:
+    from plumbing.alembic_upgrade import (  # noqa: PLC0415  commands that only look need not wait for Alembic to load
+        one_at_a_time,
+        upgrade_to_head,
+    )
+
+    with one_at_a_time, engine.begin() as connection:
         if connection.dialect.name == "postgresql":
             lock = {"lock": zlib.crc32(version_table.encode())}
             connection.execute(text("select pg_advisory_xact_lock(:lock)"), lock)
         before = _present(connection, version_table)
-        command.upgrade(_config(package, version_table, connection), "head")
+        upgrade_to_head(connection, package, version_table)
         return before, _present(connection, version_table)
 
 
 def versions(engine: Engine, package: str, version_table: str) -> tuple[str | None, str | None]:
     """Return the version that the store has, and the one that this program needs."""
     with engine.connect() as connection:
-        present = _present(connection, version_table)
-        needed = ScriptDirectory.from_config(_config(package, version_table, connection)).get_current_head()
-    return present, needed
+        return _present(connection, version_table), _newest(package)
 
 
 def _present(connection: Connection, version_table: str) -> str | None:
-    return MigrationContext.configure(
-        connection, opts={"version_table": version_table}
-    ).get_current_revision()
+    if not inspect(connection).has_table(version_table):
+        return None
+    found = connection.execute(text(f"select version_num from {version_table}")).scalar()  # noqa: S608  ours
+    return None if found is None else str(found)
 
 
-def _config(package: str, version_table: str, connection: Connection) -> Config:
-    config = Config()
-    config.set_main_option("script_location", package)
-    config.set_main_option("path_separator", "os")
-    config.attributes["connection"] = connection
-    config.attributes["version_table"] = version_table
-    return config
+def _newest(package: str) -> str | None:
+    room, _, folder = package.partition(":")
+    names = [file.name for file in files(room).joinpath(folder, "versions").iterdir()]
+    return max((found[1] for name in names if (found := _MIGRATION.fullmatch(name))), default=None)
