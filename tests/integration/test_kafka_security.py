@@ -1,10 +1,13 @@
 """TLS and SASL SCRAM: everything that opens Kafka gets in with the right settings, and is told what is wrong with others."""
 
+import gc
 import os
 import sqlite3
 import subprocess
 import sys
 import threading
+import warnings
+from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -26,6 +29,17 @@ from plumbing.kafka import (
 from schemas.config.kafka import KafkaConfig, SecurityConfig
 from tests.conftest import CreateTopic
 from tests.services.kafka import Kafka
+
+# A client that is not let in leaves closing its sockets to the garbage collector, which says so.
+pytestmark = pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning")
+
+
+@pytest.fixture(autouse=True)
+def _collected_here() -> Iterator[None]:
+    yield
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ResourceWarning)
+        gc.collect()
 
 
 def secure(kafka: Kafka, **changes: Any) -> KafkaConfig:
