@@ -53,14 +53,25 @@ MayLack = Callable[[Any, bytes], bool]
 def placeholder_finder(fields: tuple[tuple[str, WireType], ...] | None) -> MayLack:
     """Return what tells whether a row of these fields may hold a placeholder; None where the fields are not known.
 
-    In the bytes that takes a tenth of the time of looking at each value; only arrays and structs are looked at.
+    It is asked for every update: values are looked up in a set, and where some can't be, their bytes are searched.
     """
     if fields is None:
         return lambda _row, data: any(needle in data for needle in _NEEDLES_WITHOUT_SCHEMA)
+    nested = [name for name, wire in fields if wire.base in {"array", "map", "pairs", "struct"}]
+    return _finder_among_nested(nested) if nested else _is_among_values
+
+
+def _is_among_values(row: Any, _data: bytes) -> bool:
+    if type(row) is not dict:
+        return False
+    try:
+        return not _SCALARS.isdisjoint(row.values())
+    except TypeError:  # a list or an object where the schema has none
+        return any(map(is_placeholder, row.values()))
+
+
+def _finder_among_nested(nested: list[str]) -> MayLack:
     raw, in_base64, in_hex = _NEEDLES
-    nested = [name for name, wire in fields if wire.base in {"array", "struct"}]
-    if not nested:
-        return lambda _row, data: raw in data or in_base64 in data or in_hex in data
 
     def may_lack(row: Any, data: bytes) -> bool:
         if raw in data or in_base64 in data or in_hex in data:
