@@ -155,6 +155,11 @@ class Lane:
         self.world.metrics.batch_done(batch, self.world.monotonic_s() - started_s, self.world.now())
         return Done(batch, next_offsets, full)
 
+    def abort(self) -> None:
+        """Break off, from another thread, what is under way in the apps: it is not committed there either."""
+        for app in {self.world.apps[name] for name in self.plans}:
+            self.world.connectors[app].abort()
+
     def begin(self, cancel: threading.Event) -> None:
         """Let changes follow whose record has no failure any more: their turn was cut short when a worker died."""
         self.cancel = cancel
@@ -234,6 +239,8 @@ class Lane:
                 app, result = REGISTRY, Refused(Fault("unavailable", detail=str(error)))
             else:
                 app = self.world.apps[name]
+            if isinstance(result, Refused) and self.cancel.is_set():
+                raise Abandoned
             if not isinstance(result, Refused):
                 if outage is not None:
                     self._app_resumes(outage)

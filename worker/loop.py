@@ -27,7 +27,7 @@ BUSY_POLL_MS = 50
 LANE_PATIENCE_S = 0.25
 LET_GO_S = 1.0
 HOLD_S = 1.0
-STOP_TIMEOUT_S = 8.0
+STOP_TIMEOUT_S = 5.0
 REVOKE_TIMEOUT_S = 20.0
 COMMIT_TIMEOUT_MS = 5000
 
@@ -115,7 +115,7 @@ class LaneRunner:
     def let_go(self, timeout_s: float) -> Done | None:
         """Drop the waiting batch, end the running one (a paused lane gives up at once), and return what it settled.
 
-        What is not ended in time may end later, but is never committed: it will be delivered again.
+        What is not ended in time is broken off in the app too: written later, it would overwrite what others write by then.
         """
         self.next, self.polled = None, ()
         if self.lane.paused is not None:
@@ -123,6 +123,9 @@ class LaneRunner:
         self.wait(timeout_s)
         self.cancel.set()
         self.wait(LET_GO_S)
+        if self.busy:
+            self.lane.abort()
+            self.wait(LET_GO_S)
         done = self.take_done()
         self.running = None
         return done

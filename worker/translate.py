@@ -18,7 +18,7 @@ from worker.plan import CONVERSION_ERRORS, MappingPlan, Row, RowPlan, find_fault
 
 MAX_RECORD_ID = 400
 
-KeyFields = Callable[[bytes | None], Mapping[str, Any] | None]
+KeyFields = Callable[[bytes | None, Sequence[tuple[str, bytes | None]]], Mapping[str, Any] | None]
 
 
 class Candidate(NamedTuple):
@@ -148,7 +148,7 @@ def _keep_delete(
         return 1
     before = change.before
     if before is None or not all(before.get(name) is not None for name in mapping.source_key):
-        before = _named_key(mapping, key_fields(message.key))
+        before = _named_key(mapping, key_fields(message.key, message.headers))
         if before is not None:
             shape = Shape(mapping.source_key)
             change = change._replace(before=before, shape=shape)
@@ -170,7 +170,7 @@ def _keep_delete(
 
 def poison_change(mapping: MappingPlan, message: Message, fault: Fault, key_fields: KeyFields) -> Broken:
     """Return the failure of a message that can't be decoded, under its record's id if the message's key tells it."""
-    named = _named_key(mapping, key_fields(message.key))
+    named = _named_key(mapping, key_fields(message.key, message.headers))
     return Broken(tuple(named[name] for name in mapping.source_key) if named else (), message, fault)
 
 
@@ -185,7 +185,7 @@ def _without_key(
     mapping: MappingPlan, message: Message, row: Mapping[str, Any], key_fields: KeyFields
 ) -> Broken:
     """Return the failure of a row without its key field, under the record's id if the message's key tells it."""
-    named = _named_key(mapping, key_fields(message.key))
+    named = _named_key(mapping, key_fields(message.key, message.headers))
     key = tuple(named[name] for name in mapping.source_key) if named else ()
     absent = next((name for name in mapping.source_key if name not in row), mapping.source_key[0])
     return Broken(key, message, Fault("key_missing", {"field": absent}))

@@ -102,7 +102,7 @@ class World:
         described = self.connector.describe("account")
         assert isinstance(described, Description)
         self.mapping: MappingPlan = a_mapping(order=order, description=described)
-        self.translator = Translator({"customers": read_change}, {"customers": lambda _: None})
+        self.translator = Translator({"customers": read_change}, {"customers": lambda _key, _headers: None})
         self.reporter = Reporter("worker", "1", "replay")
         self.entries = Entries()
         self.log: list[StoredMessage] = []

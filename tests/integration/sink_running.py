@@ -63,11 +63,21 @@ class SinkSetup:
     def write(self, port: int) -> Path:
         """Write a configuration and return its file."""
         content: dict[str, dict[str, object]] = {
-            "kafka": {"bootstrap": self.bootstrap, "group": self.group, "errors_topic": self.topic, "client": {"session_timeout_ms": 6000}},
+            "kafka": {
+                "bootstrap": self.bootstrap,
+                "group": self.group,
+                "errors_topic": self.topic,
+                "client": {"session_timeout_ms": 6000},
+            },
             "apps": {"erp": {}, "crm": {"connector": "sql", "url": f"sqlite:///{self.folder}/crm.db"}},
             "mappings": {
                 "customers": {
-                    "source": {"app": "erp", "entity": "customers", "topic": "erp.customers", "key": "number"},
+                    "source": {
+                        "app": "erp",
+                        "entity": "customers",
+                        "topic": "erp.customers",
+                        "key": "number",
+                    },
                     "target": {"app": "crm", "entity": "account", "key": "number"},
                     "on_delete": "propagate",
                 }

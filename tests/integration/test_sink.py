@@ -75,16 +75,24 @@ def test_metrics_and_health_are_served_on_one_port(setup: SinkSetup) -> None:
     send(setup.bootstrap, setup.topic, [failed("C001", 1), progress()])
     with running(setup) as sink:
         eventually(lambda: sink.metric('instep_sink_events_total{result="new",type="failed"}') == 1)
-        eventually(lambda: sink.metric('instep_entries{category="data",mapping="customers",state="open"}') == 1)
+        eventually(
+            lambda: sink.metric('instep_entries{category="data",mapping="customers",state="open"}') == 1
+        )
         assert sink.get("/livez")[0] == sink.get("/readyz")[0] == 200
         assert sink.metric('instep_worker_last_seen_timestamp_seconds{mapping="customers"}') > 1.7e9
         assert sink.metric('instep_replays_total{result="unconfirmed"}') == 0
 
 
 def test_mapping_that_the_configuration_does_not_know_is_counted_as_other(setup: SinkSetup) -> None:
-    send(setup.bootstrap, setup.topic, [failed("C001", n, mapping=f"m{n}", category=f"c{n}") for n in range(300)])
+    send(
+        setup.bootstrap,
+        setup.topic,
+        [failed("C001", n, mapping=f"m{n}", category=f"c{n}") for n in range(300)],
+    )
     with running(setup) as sink:
-        eventually(lambda: sink.metric('instep_entries{category="other",mapping="other",state="open"}') == 300)
+        eventually(
+            lambda: sink.metric('instep_entries{category="other",mapping="other",state="open"}') == 300
+        )
         lines = [line for line in sink.get("/metrics")[1].splitlines() if not line.startswith("#")]
         assert len(lines) < 1000
 
@@ -133,7 +141,10 @@ def test_group_whose_offsets_are_lost_goes_on_from_the_store(setup: SinkSetup) -
     with running(setup) as sink:
         eventually(lambda: len(setup.entries()) == 50)
         sink.stop()
-    other_group = SinkSetup(*(getattr(setup, n) for n in ("folder", "bootstrap", "topic", "replay_topic", "store_url")), {"group": "another"})
+    other_group = SinkSetup(
+        *(getattr(setup, n) for n in ("folder", "bootstrap", "topic", "replay_topic", "store_url")),
+        {"group": "another"},
+    )
     with running(other_group) as sink:
         send(setup.bootstrap, setup.topic, [failed("last", 99)])
         eventually(lambda: len(setup.entries()) == 51)
@@ -231,7 +242,9 @@ def worker(setup: SinkSetup) -> Iterator[WorkerDouble]:
     double.close()
 
 
-def test_waiting_entry_is_retried_on_schedule_until_it_is_released(setup: SinkSetup, worker: WorkerDouble) -> None:
+def test_waiting_entry_is_retried_on_schedule_until_it_is_released(
+    setup: SinkSetup, worker: WorkerDouble
+) -> None:
     due = {"retry_s": 0, "replay_topic": setup.replay_topic}
     first = failed("C001", 1, **due)
     send(setup.bootstrap, setup.topic, [first])
@@ -246,7 +259,9 @@ def test_waiting_entry_is_retried_on_schedule_until_it_is_released(setup: SinkSe
         eventually(lambda: [entry.resolved_by for entry in setup.entries()] == ["released"])
 
 
-def test_replay_from_the_command_line_ends_with_the_workers_answer(setup: SinkSetup, worker: WorkerDouble) -> None:
+def test_replay_from_the_command_line_ends_with_the_workers_answer(
+    setup: SinkSetup, worker: WorkerDouble
+) -> None:
     event = failed("C001", 1, replay_topic=setup.replay_topic)
     send(setup.bootstrap, setup.topic, [event])
     with running(setup) as sink:
@@ -272,12 +287,22 @@ def test_replay_that_fails_again_says_so_and_ends_with_one(setup: SinkSetup, wor
             output, _ = asking.communicate(timeout=PATIENCE_S)
         assert asking.returncode == 1
         assert orjson.loads(output) == {
-            "id": entry.id, "replay_id": asked.replay_id, "verdict": "failed_again", "code": "too_long",
+            "id": entry.id,
+            "replay_id": asked.replay_id,
+            "verdict": "failed_again",
+            "code": "too_long",
         }
 
 
 def test_replay_without_an_answer_becomes_unconfirmed(setup: SinkSetup) -> None:
-    hasty = SinkSetup(setup.folder, setup.bootstrap, setup.topic, setup.replay_topic, setup.store_url, {"replay_timeout_s": 1})
+    hasty = SinkSetup(
+        setup.folder,
+        setup.bootstrap,
+        setup.topic,
+        setup.replay_topic,
+        setup.store_url,
+        {"replay_timeout_s": 1},
+    )
     send(setup.bootstrap, setup.topic, [failed("C001", 1, replay_topic=setup.replay_topic)])
     with running(hasty) as sink:
         (entry,) = eventually(setup.entries)
@@ -302,7 +327,9 @@ def test_replaying_at_once_from_many_places_sends_once(setup: SinkSetup, worker:
 
 
 def test_topic_that_does_not_exist_is_told_and_waited_for(setup: SinkSetup, kafka: Kafka) -> None:
-    missing = SinkSetup(setup.folder, setup.bootstrap, f"{setup.topic}.later", setup.replay_topic, setup.store_url, {})
+    missing = SinkSetup(
+        setup.folder, setup.bootstrap, f"{setup.topic}.later", setup.replay_topic, setup.store_url, {}
+    )
     sink = RunningSink(missing)
     try:
         eventually(lambda: "topics create" in sink.get("/readyz")[1])
@@ -315,7 +342,9 @@ def test_topic_that_does_not_exist_is_told_and_waited_for(setup: SinkSetup, kafk
 
 def test_port_that_is_taken_ends_with_two(setup: SinkSetup) -> None:
     with running(setup) as sink:
-        second = subprocess.run([INSTEP, "sink", "-c", str(sink.file)], capture_output=True, text=True, check=False, timeout=30)
+        second = subprocess.run(
+            [INSTEP, "sink", "-c", str(sink.file)], capture_output=True, text=True, check=False, timeout=30
+        )
     assert second.returncode == 2
     assert "sink.listen" in second.stderr
 

@@ -99,5 +99,8 @@ class Connector(Protocol):
     def check(self, entities: Sequence[str]) -> Sequence[Fault]:
         """Return what is wrong with our access to these entities: privileges, expiring password, a superuser as integration user."""
 
+    def abort(self) -> None:
+        """Break off, from another thread, what is under way: it fails and is not committed. Later calls connect anew."""
+
     def close(self) -> None:
-        """Close every connection."""
+        """Close every connection, whatever is under way."""

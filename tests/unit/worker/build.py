@@ -110,5 +110,5 @@ def a_request(
     )
 
 
-def no_key_fields(_key: bytes | None) -> None:
+def no_key_fields(_key: bytes | None, _headers: object) -> None:
     """Know no message's key."""

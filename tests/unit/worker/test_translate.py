@@ -153,7 +153,7 @@ def test_a_delete_can_be_ignored_or_reported(on_delete: str, skipped: int, codes
 def test_a_delete_without_image_takes_its_key_from_the_message() -> None:
     messages = [(a_message(), RecordChange(Op.DELETE, None, None, Shape(())))]
 
-    result = translate(a_mapping(), messages, lambda _: {"number": "C1"})
+    result = translate(a_mapping(), messages, lambda _key, _headers: {"number": "C1"})
 
     assert [each.row for each in result.candidates] == [("C1",)]
 
@@ -161,8 +161,8 @@ def test_a_delete_without_image_takes_its_key_from_the_message() -> None:
 def test_a_tombstone_is_skipped_unless_it_is_configured_as_a_delete() -> None:
     messages = [(a_message(value=None), TOMBSTONE)]
 
-    skipped = translate(a_mapping(), messages, lambda _: {"": "C1"})
-    deleted = translate(a_mapping(delete_on_tombstone=True), messages, lambda _: {"": "C1"})
+    skipped = translate(a_mapping(), messages, lambda _key, _headers: {"": "C1"})
+    deleted = translate(a_mapping(delete_on_tombstone=True), messages, lambda _key, _headers: {"": "C1"})
 
     assert (skipped.skipped, skipped.candidates) == (1, [])
     assert [each.row for each in deleted.candidates] == [("C1",)]
@@ -176,7 +176,9 @@ def test_a_row_without_key_is_a_failure(row: dict[str, object]) -> None:
 
 
 def test_a_row_without_key_fails_under_the_id_that_the_message_tells() -> None:
-    result = translate(a_mapping(), [(a_message(), a_change({"name": "x"}))], lambda _: {"number": "C1"})
+    result = translate(
+        a_mapping(), [(a_message(), a_change({"name": "x"}))], lambda _key, _headers: {"number": "C1"}
+    )
 
     assert result.broken[0].key == ("C1",)
 

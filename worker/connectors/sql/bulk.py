@@ -83,5 +83,8 @@ class Bulk(Protocol):
     def check(self, tables: Sequence[Table]) -> list[Fault]:
         """Return what is wrong with our access to these tables."""
 
+    def abort(self) -> None:
+        """Break the connection from another thread; what is under way on it fails."""
+
     def close(self) -> None:
         """Close the connection, also a broken one."""

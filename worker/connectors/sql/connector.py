@@ -82,8 +82,17 @@ class SqlConnector:
             found = self._guarded(lambda bulk: self._check(bulk, entities))
             return [found.fault] if isinstance(found, Refused | Interrupted) else found
 
+    def abort(self) -> None:
+        """Break off what another thread has under way: it fails and is not committed."""
+        bulk = self._bulk
+        if self._lock.acquire(blocking=False):
+            self._lock.release()
+        elif bulk is not None:
+            bulk.abort()
+
     def close(self) -> None:
-        """Close the connection; a later call opens a new one."""
+        """Close the connection, whatever is under way on it; a later call opens a new one."""
+        self.abort()
         with self._lock:
             self._throw_away()
 

@@ -10,6 +10,7 @@ ones that are there are updated through a join, the others inserted.
 import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
+from socket import SHUT_RDWR
 from typing import Any
 
 import pymysql
@@ -234,6 +235,13 @@ class MariadbBulk:
     def check(self, tables: Sequence[Table]) -> list[Fault]:
         """Return what is wrong with our access to these tables."""
         return access.check(self._connection, tables, is_mariadb=self._is_mariadb)
+
+    def abort(self) -> None:
+        """Break the connection from another thread; what is under way on it fails."""
+        with suppress(
+            AttributeError, OSError
+        ):  # the driver has no public way, and no socket once it is closed
+            self._connection._sock.shutdown(SHUT_RDWR)  # noqa: SLF001  see above
 
     def close(self) -> None:
         """Close the connection, also a broken one."""

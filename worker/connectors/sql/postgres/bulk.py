@@ -5,8 +5,10 @@ Stages live as long as the connection and are emptied by the commit. Counts come
 
 # ruff: noqa: S608  the parts of these statements are quoted names, our own words and numbers
 
+import os
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from socket import SHUT_RDWR, socket
 from typing import Any
 
 import psycopg
@@ -165,6 +167,11 @@ class PostgresBulk:
     def check(self, tables: Sequence[Table]) -> list[Fault]:
         """Return what is wrong with our access to these tables."""
         return access.check(self._connection, tables)
+
+    def abort(self) -> None:
+        """Break the connection from another thread; what is under way on it fails."""
+        with suppress(psycopg.Error, OSError), socket(fileno=os.dup(self._connection.fileno())) as connected:
+            connected.shutdown(SHUT_RDWR)
 
     def close(self) -> None:
         """Close the connection, also a broken one."""

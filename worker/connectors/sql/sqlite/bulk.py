@@ -5,7 +5,7 @@
 import json
 import sqlite3
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 from schemas.change import Kind
 from worker.connectors.sql import plan as sql
@@ -206,6 +206,11 @@ class SqliteBulk:
         writable = self._connection.execute("PRAGMA query_only").fetchone()[0] == 0
         entities = ", ".join(table.description.entity for table in tables)
         return [] if writable else [Fault("permission_denied", {"entity": entities, "privileges": "writing"})]
+
+    def abort(self) -> None:
+        """Interrupt the statement that is under way in another thread."""
+        with suppress(sqlite3.Error):
+            self._connection.interrupt()
 
     def close(self) -> None:
         """Close the connection."""
