@@ -10,7 +10,7 @@ import pytest
 
 from tests.contract.connectors.target import Target, codes, counts, put, written
 from tests.services.process import wait_until
-from worker.connectors.protocol import Connector, Interrupted, Written
+from worker.connectors.protocol import Connector, Interrupted, Refused, Written
 
 COLUMNS = ("id", "name")
 
@@ -166,3 +166,29 @@ def _wait_for_lock(server: Target) -> None:
         "on p.id = t.trx_mysql_thread_id where trx_state = 'LOCK WAIT' and p.db = database()",
     }[server.dialect]
     wait_until(lambda: server.rows(query)[0][0] > 0, timeout_s=20, what="the bulk waits for a lock")
+
+
+def test_a_write_that_is_broken_off_is_not_committed(server: Target, held: Any) -> None:
+    patient = server.open(lock_timeout_s=30)
+    answers: list[object] = []
+    write = put("customer", COLUMNS, *((number, "new") for number in range(1, 6)))
+    writing = threading.Thread(target=lambda: answers.append(patient.write(write)))
+    writing.start()
+    wait_until(lambda: others_waiting(server), timeout_s=10, what="the write waits for the lock")
+
+    patient.abort()
+    writing.join(5)
+
+    assert [type(answer) for answer in answers] == [Refused]
+    held.execute("rollback")
+    assert server.rows("select distinct name from customer") == [("old",)]
+    assert counts(patient.write(put("customer", COLUMNS, (1, "again")))) == (0, 1, 0, 0)
+
+
+def others_waiting(server: Target) -> bool:
+    query = {
+        "postgres": "select 1 from pg_stat_activity where wait_event_type = 'Lock'"
+        " and datname = current_database()",
+        "mariadb": "select 1 from information_schema.innodb_trx where trx_state = 'LOCK WAIT'",
+    }[server.dialect]
+    return bool(server.rows(query))
