@@ -46,6 +46,11 @@ class Program:
         return self._process.poll() is None
 
     @property
+    def failed(self) -> bool:
+        """Whether it has ended by itself, with an error."""
+        return (self._process.poll() or 0) > 0
+
+    @property
     def log(self) -> str:
         """All that it has written so far."""
         return self.log_file.read_text(errors="replace")

@@ -110,13 +110,18 @@ class World:
         *,
         partition: int | None = None,
         headers: Iterable[tuple[str, bytes]] = (),
-    ) -> None:
-        """Write any bytes to the topic of a mapping; they are there after `flush`, which whatever waits does first."""
+    ) -> Any:
+        """Write any bytes to the topic of a mapping; they are there after `flush`, which whatever waits does first.
+
+        The future that is returned tells where the message stands.
+        """
         if self._producer is None:
             self._producer = KafkaProducer(
                 bootstrap_servers=self.bootstrap, acks="all", max_request_size=4_000_000, linger_ms=1
             )
-        self._producer.send(self.topic(name), value, key=key, partition=partition, headers=list(headers))
+        return self._producer.send(
+            self.topic(name), value, key=key, partition=partition, headers=list(headers)
+        )
 
     def put(self, name: str, *rows: Row, op: str = "u") -> None:
         """Records were created, updated (`op` c, u) or read (r), as their rows now stand."""
@@ -187,10 +192,16 @@ class World:
     def until(
         self, condition: Callable[[], object], *, timeout_s: float = PATIENCE_S, what: str = ""
     ) -> None:
-        """Ask again and again; fails when it is not so in time, with what the programs wrote."""
+        """Ask again and again; fails when it is not so in time, or a program failed."""
         self.flush()
+
+        def over() -> bool:
+            failed = [each.log_file.name for each in self.programs if each.failed]
+            assert not failed, f"{failed} ended by itself\n{self.logs()[-6000:]}"
+            return bool(condition())
+
         try:
-            wait_until(lambda: bool(condition()), timeout_s=timeout_s, what=what or "what the test waits for")
+            wait_until(over, timeout_s=timeout_s, what=what or "what the test waits for")
         except TimeoutError as late:
             raise AssertionError(f"{late}\n{self.logs()[-6000:]}") from None
 
