@@ -6,6 +6,7 @@ same changes again, and goes on where it stopped.
 
 import threading
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import partial
@@ -16,18 +17,19 @@ from sqlalchemy.exc import SQLAlchemyError
 from structlog.typing import FilteringBoundLogger
 
 from plumbing.unreachable import UnreachableError
-from schemas.events import ALL_MAPPINGS, Event, Outcome, Resolution, SyncResolved
+from schemas.events import ALL_MAPPINGS, Event, Outcome
 from worker.apply import Jitter
 from worker.batch import Batch, Change, Part, Translator
 from worker.breaker import Breaker, probe_delay_s
 from worker.connectors.protocol import Connector, Refused
+from worker.decide import OpenFailure
 from worker.fault import Fault
 from worker.mappings import recompile
 from worker.metrics import WorkerMetrics
 from worker.parked import follow
 from worker.plan import MappingPlan
 from worker.progress import Tally
-from worker.report import Reporter, app_failed_event, app_failure_id
+from worker.report import Reporter, app_failed_event, app_failure_id, app_works_event
 from worker.settle import Settled, settle
 from worker.state.store import StateStore
 
@@ -89,6 +91,7 @@ class Lane:
     cancel: threading.Event = field(default_factory=threading.Event)
     breaker: Breaker = field(default_factory=Breaker)
     paused: Fault | None = None
+    proven: set[str] = field(default_factory=set)
 
     # what settling needs, see worker.settle.Effects
     @property
@@ -242,11 +245,10 @@ class Lane:
             if isinstance(result, Refused) and self.cancel.is_set():
                 raise Abandoned
             if not isinstance(result, Refused):
-                if outage is not None:
-                    self._app_resumes(outage)
+                self._app_works(outage or Outage(app, self.now()))
                 return result
             if outage is not None and outage.app != app:
-                self._app_resumes(outage)
+                self._app_works(outage)
                 outage = None
             outage = self._app_refuses(outage or Outage(app, self.now()), result.fault)
             if result.fault.code in SCHEMA_CODES:
@@ -254,29 +256,54 @@ class Lane:
 
     def _app_refuses(self, outage: Outage, fault: Fault) -> Outage:
         """Report a broken app, once and then at each of the slowest probes; wait; return the outage with one more try."""
+        self.proven.discard(outage.app)
         tries = outage.tries + 1
         outage = replace(outage, tries=tries)
         if tries == 1 or probe_delay_s(tries, 0) == probe_delay_s(tries + 1, 0):
-            self.send([app_failed_event(outage.app, fault, outage.since, tries, self.now(), self.reporter)])
             outage = replace(outage, reported=tries)
+            self._remember(outage, fault.code)
+            self.send([app_failed_event(outage.app, fault, outage.since, tries, self.now(), self.reporter)])
         self._pause(outage.app, fault, tries)
         return outage
 
-    def _app_resumes(self, outage: Outage) -> None:
-        resolved = SyncResolved(
-            failure_id=app_failure_id(outage.app, outage.since, outage.reported, self.reporter),
-            mapping=ALL_MAPPINGS,
-            direction="forward",
-            record_id=outage.app,
-            how=Resolution.RELEASED,
-            outcome=None,
-            replay_id=None,
-            position=None,
-            resolved_at=self.now(),
-            worker=self.reporter.worker,
-        )
-        self.send([resolved])
-        self._resume(outage.app)
+    def _remember(self, outage: Outage, code: str) -> None:
+        """Leave a note for the worker that goes on if this one ends before the app works again."""
+        failure_id = app_failure_id(outage.app, outage.since, outage.reported, self.reporter)
+        # where the state store is what is broken, there is nowhere to leave it
+        with suppress(SQLAlchemyError):
+            self.state.remember(
+                [
+                    OpenFailure(
+                        mapping=ALL_MAPPINGS,
+                        record_id=outage.app,
+                        failure_id=failure_id,
+                        code=code,
+                        topic="",
+                        partition=0,
+                        offset=0,
+                        attempt=outage.tries,
+                        first_failed_at=outage.since,
+                    )
+                ]
+            )
+
+    def _app_works(self, outage: Outage) -> None:
+        """Tell that an app works that was broken, for us or for a worker that ended before it worked again."""
+        app = outage.app
+        if app in self.proven:
+            return
+        left: Sequence[OpenFailure] = ()
+        with suppress(SQLAlchemyError):
+            left = list(self.state.open_failures(ALL_MAPPINGS, [app]).values())
+        ids = {each.failure_id for each in left}
+        if outage.tries:
+            ids.add(app_failure_id(app, outage.since, outage.reported, self.reporter))
+        self.send([app_works_event(app, each, self.now(), self.reporter) for each in sorted(ids)])
+        with suppress(SQLAlchemyError):
+            self.state.forget(ALL_MAPPINGS, left)
+            self.proven.add(app)
+        if outage.tries:
+            self._resume(app)
 
     def _pause(self, app: str, fault: Fault, attempt: int) -> None:
         if self.paused is None:

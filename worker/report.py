@@ -11,7 +11,9 @@ from schemas.events import (
     ALL_MAPPINGS,
     Event,
     RecordReference,
+    Resolution,
     SyncFailed,
+    SyncResolved,
     event_key,
     failure_id,
 )
@@ -85,6 +87,22 @@ def app_failed_event(
         target=RecordReference(app, "", ""),
         scope=Scope.APP,
         attempt=attempt,
+    )
+
+
+def app_works_event(app: str, failure_id: str, now: datetime, reporter: Reporter) -> SyncResolved:
+    """Return the event that ends an app's failure."""
+    return SyncResolved(
+        failure_id=failure_id,
+        mapping=ALL_MAPPINGS,
+        direction="forward",
+        record_id=app,
+        how=Resolution.RELEASED,
+        outcome=None,
+        replay_id=None,
+        position=None,
+        resolved_at=now,
+        worker=reporter.worker,
     )
 
 

@@ -238,10 +238,11 @@ class MariadbBulk:
 
     def abort(self) -> None:
         """Break the connection from another thread; what is under way on it fails."""
-        with suppress(
-            AttributeError, OSError
-        ):  # the driver has no public way, and no socket once it is closed
-            self._connection._sock.shutdown(SHUT_RDWR)  # noqa: SLF001  see above
+        # the driver has no public way, and no socket once it is closed
+        connected = getattr(self._connection, "_sock", None)
+        if connected is not None:
+            with suppress(OSError):
+                connected.shutdown(SHUT_RDWR)
 
     def close(self) -> None:
         """Close the connection, also a broken one."""
