@@ -52,6 +52,9 @@ DECISIONS = {
 # The boundaries that turn anything unexpected into a value (DESIGN's "one except per boundary").
 BOUNDARIES: set[str] = {
     "schemas.codec",  # bytes from outside, and what fastavro raises on them
+    "worker.translate",  # whatever one record does to a conversion is that record's failure
+    "worker.loop",  # what breaks a lane's thread is handed to the loop
+    "worker.app",  # a bug of ours ends the worker, which says so
 }
 
 MACHINE_PATH = re.compile(r"(?<![\w.}:/])/(home|root|Users|work|tmp/plan)/|\.library\b")
