@@ -16,7 +16,15 @@ from datetime import datetime
 from typing import Protocol
 
 from schemas.catalogue import Scope, catalogue
-from schemas.events import Event, Outcome, Resolution, SyncFailed, SyncResolved, failure_id
+from schemas.events import (
+    Event,
+    Outcome,
+    ReplayRequest,
+    Resolution,
+    SyncFailed,
+    SyncResolved,
+    failure_id,
+)
 from worker.apply import Applied, Jitter, Wait, apply
 from worker.batch import Change
 from worker.connectors.protocol import Connector, Refused
@@ -195,7 +203,7 @@ def _open_failure(
     open_failures: Mapping[str, OpenFailure],
     now: datetime,
 ) -> OpenFailure:
-    """Return a new failure's row; the same change delivered again keeps its attempt, a replayed one gets the next."""
+    """Return a new failure's row; the same change, or the same replay, delivered again keeps its attempt."""
     record, message = record_of(change), change.message
     known = open_failures.get(record)
     same = known is not None and (known.topic, known.partition, known.offset) == (
@@ -203,7 +211,7 @@ def _open_failure(
         message.partition,
         message.offset,
     )
-    attempt = known.attempt + (change.replay is not None) if known is not None and same else 1
+    attempt = _attempt(known, change.replay) if known is not None and same else 1
     return OpenFailure(
         mapping=mapping.name,
         record_id=record,
@@ -215,6 +223,17 @@ def _open_failure(
         attempt=attempt,
         first_failed_at=known.first_failed_at if known is not None else now,
     )
+
+
+def _attempt(known: OpenFailure, replay: ReplayRequest | None) -> int:
+    """Return which attempt at a failed change this is: a replay's is the next after the one that it is asked for."""
+    if replay is None:
+        return known.attempt
+    for tried in range(known.attempt, 0, -1):
+        place = (known.topic, known.partition, known.offset)
+        if failure_id(known.mapping, *place, tried) == replay.failure_id:
+            return max(known.attempt, tried + 1)
+    return known.attempt + 1
 
 
 def _answers(

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from schemas.events import Decision
 from tests.integration.settling import World
+from worker.state.store import MAX_PARKED_CHANGES
 
 
 @pytest.fixture(params=["latest", "strict"])
@@ -93,6 +94,17 @@ def test_a_replay_that_fails_again_counts_up_and_stays_open(world: World) -> Non
     assert [each.attempt for each in world.entries.open.values()] == [2]
 
 
+@pytest.mark.parametrize("step", range(6))
+def test_a_replay_that_fails_again_counts_once_whenever_the_worker_is_killed(world: World, step: int) -> None:
+    world.change("A", "bad")
+    world.deliver(1)
+
+    world.replay("A", killed_after=step)
+
+    assert len(world.entries.seen) == 2
+    assert [each.attempt for each in world.entries.open.values()] == [2]
+
+
 def test_the_same_messages_delivered_twice_change_nothing(world: World) -> None:
     for number, name in (("A", "good"), ("B", "bad"), ("A", "better")):
         world.change(number, name)
@@ -103,6 +115,23 @@ def test_the_same_messages_delivered_twice_change_nothing(world: World) -> None:
     world.deliver(10)
 
     assert (world.rows(), set(world.entries.seen)) == before
+
+
+def test_at_the_cap_nothing_is_dropped(tmp_path: Path) -> None:
+    world = World(tmp_path, "strict")
+    for number in range(MAX_PARKED_CHANGES + 4):
+        world.change("A", f"bad{number}")
+
+    world.deliver(len(world.log))
+
+    assert world.state.parked_count("customers") == MAX_PARKED_CHANGES
+    assert world.without_room == [MAX_PARKED_CHANGES + 1, MAX_PARKED_CHANGES + 2, MAX_PARKED_CHANGES + 3]
+    world.allow_everything()
+    world.committed = world.without_room[0]
+    world.replay("A")
+    world.settle_everything()
+    assert world.written("A") == [f"bad{number}" for number in range(MAX_PARKED_CHANGES + 4)]
+    world.close()
 
 
 @pytest.mark.parametrize("step", range(8))
