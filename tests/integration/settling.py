@@ -92,12 +92,14 @@ class KillableStore(StateStore):
 class World:
     """One source partition, one target, one state store, one sink, and a worker that may be killed."""
 
-    def __init__(self, folder: Path, order: Literal["latest", "strict"]) -> None:
+    def __init__(self, folder: Path, order: Literal["latest", "strict"], *, max_parked: int = 1024) -> None:
         self.target = sqlite3.connect(folder / "target.db", isolation_level=None)
         self.target.executescript(TARGET)
         engine = open_engine(f"sqlite:///{folder}/state.db")
         upgrade(engine)
-        self.state = KillableStore(engine, "group")
+        self.state = KillableStore(
+            engine, "group", max_parked_records=max_parked, max_parked_changes=max_parked
+        )
         self.connector: Connector = open_sql(f"sqlite:///{folder}/target.db", {})
         described = self.connector.describe("account")
         assert isinstance(described, Description)
@@ -107,6 +109,7 @@ class World:
         self.entries = Entries()
         self.log: list[StoredMessage] = []
         self.committed = 0
+        self.without_room: list[int] = []
         self.steps_left: int | None = None
         self.state.die = self.step
 
@@ -197,6 +200,7 @@ class World:
         for changes in rounds:
             settled = settle(self.mapping, changes, self, last_chance=True)
             assert isinstance(settled, Settled), settled
+            self.without_room += [message.offset for message in settled.full]
             if settled.freed:
                 assert not isinstance(follow(self.mapping, settled.freed, self, self.translator), Refused)
 

@@ -11,7 +11,6 @@ from hypothesis import strategies as st
 
 from schemas.events import Decision
 from tests.integration.settling import World
-from worker.state.store import MAX_PARKED_CHANGES
 
 
 @pytest.fixture(params=["latest", "strict"])
@@ -117,20 +116,32 @@ def test_the_same_messages_delivered_twice_change_nothing(world: World) -> None:
     assert (world.rows(), set(world.entries.seen)) == before
 
 
-def test_at_the_cap_nothing_is_dropped(tmp_path: Path) -> None:
-    world = World(tmp_path, "strict")
-    for number in range(MAX_PARKED_CHANGES + 4):
+def test_a_record_with_too_many_changes_has_its_partition_wait_and_loses_none(tmp_path: Path) -> None:
+    world = World(tmp_path, "strict", max_parked=5)
+    for number in range(9):
         world.change("A", f"bad{number}")
 
-    world.deliver(len(world.log))
+    world.deliver(9)
 
-    assert world.state.parked_count("customers") == MAX_PARKED_CHANGES
-    assert world.without_room == [MAX_PARKED_CHANGES + 1, MAX_PARKED_CHANGES + 2, MAX_PARKED_CHANGES + 3]
-    world.allow_everything()
+    assert world.state.parked_count("customers") == 5
+    assert world.without_room == [6, 7, 8]
     world.committed = world.without_room[0]
+    world.allow_everything()
     world.replay("A")
     world.settle_everything()
-    assert world.written("A") == [f"bad{number}" for number in range(MAX_PARKED_CHANGES + 4)]
+    assert world.written("A") == [f"bad{number}" for number in range(9)]
+    world.close()
+
+
+def test_too_many_records_with_parked_changes_have_their_partition_wait(tmp_path: Path) -> None:
+    world = World(tmp_path, "strict", max_parked=2)
+    for number in "ABC":
+        world.change(number, "bad")
+        world.change(number, "later")
+
+    world.deliver(6)
+
+    assert world.without_room == [5]
     world.close()
 
 

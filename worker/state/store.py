@@ -38,9 +38,18 @@ class Locked:
 
 
 class StateStore:
-    """The open failures and parked changes of one worker group."""
+    """The open failures and parked changes of one worker group; at most so many records may have so many parked changes."""
 
-    def __init__(self, engine: Engine, group: str) -> None:
+    def __init__(
+        self,
+        engine: Engine,
+        group: str,
+        *,
+        max_parked_records: int = MAX_PARKED_RECORDS,
+        max_parked_changes: int = MAX_PARKED_CHANGES,
+    ) -> None:
+        self._max_parked_records = max_parked_records
+        self._max_parked_changes = max_parked_changes
         self._engine = engine
         self._group = group
         self._held: set[int] = set()
@@ -138,7 +147,9 @@ class StateStore:
             for record_id, message in changes:
                 key = _hash(record_id)
                 known = counts.get(key, 0)
-                full = known >= MAX_PARKED_CHANGES or (not known and len(counts) >= MAX_PARKED_RECORDS)
+                full = known >= self._max_parked_changes or (
+                    not known and len(counts) >= self._max_parked_records
+                )
                 if full and not self._is_parked(connection, mapping, message):
                     refused.append(message)
                     continue
