@@ -38,7 +38,6 @@ from worker.metrics import WorkerMetrics
 from worker.report import message_of
 from worker.state.migrate import upgrade
 
-
 # what a fetch may bring bounds the memory: a response is held several times over while it is read
 FETCH_BYTES = 8 << 20
 
