@@ -56,12 +56,13 @@ class Done:
 
 @dataclass(frozen=True, slots=True)
 class Outage:
-    """An app that is broken since some time: tries so far, and the last of them that was reported."""
+    """An app that is broken since some time: tries so far, the last of them that was reported, and as what."""
 
     app: str
     since: datetime
     tries: int = 0
     reported: int = 0
+    code: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -306,7 +307,7 @@ class Lane:
             self._resume(app)
 
     def _pause(self, app: str, fault: Fault, attempt: int) -> None:
-        if self.paused is None:
+        if self.paused is None or self.paused.code != fault.code:
             self.world.log.warning("paused", app=app, code=fault.code, attempt=attempt, detail=fault.detail)
         self.paused = fault
         self.world.metrics.paused.labels(app).set(1)
