@@ -256,12 +256,15 @@ class Lane:
                 self._recompile(name)
 
     def _app_refuses(self, outage: Outage, fault: Fault) -> Outage:
-        """Report a broken app, once and then at each of the slowest probes; wait; return the outage with one more try."""
+        """Report a broken app, once for each cause and then at each of the slowest probes; wait; return the outage as it is now.
+
+        A connection breaks first, and only the next probe tells why: the server is gone, or it refuses the login.
+        """
         self.proven.discard(outage.app)
         tries = outage.tries + 1
         outage = replace(outage, tries=tries)
-        if tries == 1 or probe_delay_s(tries, 0) == probe_delay_s(tries + 1, 0):
-            outage = replace(outage, reported=tries)
+        if fault.code != outage.code or probe_delay_s(tries, 0) == probe_delay_s(tries + 1, 0):
+            outage = replace(outage, reported=tries, code=fault.code)
             self._remember(outage, fault.code)
             self.send([app_failed_event(outage.app, fault, outage.since, tries, self.now(), self.reporter)])
         self._pause(outage.app, fault, tries)
