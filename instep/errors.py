@@ -13,38 +13,22 @@ import typer
 from instep.configuration import DEFAULT_FILE, ConfigFile, load
 from instep.exit import CODES_HELP, Exit
 from instep.group import new_group
+from instep.selecting import (
+    AsJson,
+    Categories,
+    Codes,
+    DryRun,
+    Ids,
+    Mappings,
+    NewerThan,
+    OlderThan,
+    Reason,
+    Records,
+    States,
+    Yes,
+)
 
 app = new_group("See what is wrong now, and put it right.")
-
-Ids = Annotated[
-    list[str] | None, typer.Argument(metavar="ID…", help="Entries by id; its first digits are enough.", show_default=False)
-]
-States = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--state",
-        help="open, waiting, replaying, unconfirmed, resolved, discarded; more than once for several. "
-        "Left out: all that is not closed.",
-    ),
-]
-Mappings = Annotated[list[str] | None, typer.Option("--mapping", help="Only this mapping.")]
-Categories = Annotated[
-    list[str] | None, typer.Option("--category", help="Only this category of errors, such as data or setup.")
-]
-Codes = Annotated[
-    list[str] | None, typer.Option("--code", help="Only this error code; `instep explain` lists them.")
-]
-Records = Annotated[list[str] | None, typer.Option("--record", help="Only the record with this id.")]
-OlderThan = Annotated[
-    str | None, typer.Option("--older-than", metavar="AGE", help="Only what last failed longer ago, such as 7d or 12h.")
-]
-NewerThan = Annotated[
-    str | None, typer.Option("--newer-than", metavar="AGE", help="Only what failed since then, such as 30m.")
-]
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON Lines.")]
-DryRun = Annotated[bool, typer.Option("--dry-run", help="Only say what would be done.")]
-Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
-Reason = Annotated[str | None, typer.Option("--reason", help="Why; it is kept with the entry.")]
 
 
 @app.command("list", epilog=CODES_HELP)
@@ -113,11 +97,14 @@ def replay(
     older_than: OlderThan = None,
     newer_than: NewerThan = None,
     wait: Annotated[
-        bool, typer.Option("--wait", help="Wait for the workers' answers; exit code 1 unless all are resolved.")
+        bool,
+        typer.Option("--wait", help="Wait for the workers' answers; exit code 1 unless all are resolved."),
     ] = False,
     timeout_s: Annotated[
         float | None,
-        typer.Option("--timeout", min=0.1, metavar="SECONDS", help="Wait no longer; left out: as the sink does."),
+        typer.Option(
+            "--timeout", min=0.1, metavar="SECONDS", help="Wait no longer; left out: as the sink does."
+        ),
     ] = None,
     dry_run: DryRun = False,
     as_json: AsJson = False,
@@ -223,7 +210,11 @@ def clear(
     ] = False,
     archive: Annotated[
         Path | None,
-        typer.Option("--archive", metavar="FILE", help="The archive to write; left out: a new one in the archive folder."),
+        typer.Option(
+            "--archive",
+            metavar="FILE",
+            help="The archive to write; left out: a new one in the archive folder.",
+        ),
     ] = None,
     dry_run: DryRun = False,
     yes: Yes = False,
@@ -342,8 +333,16 @@ def _selection(
 ) -> Any:
     from sink.console.selection import Selection
 
-    lists = (tuple(each or ()) for each in (ids, states, mappings, categories, codes, records))
-    return Selection(*lists, older_than, newer_than)
+    return Selection(
+        ids=ids or (),
+        states=states or (),
+        mappings=mappings or (),
+        categories=categories or (),
+        codes=codes or (),
+        records=records or (),
+        older_than=older_than,
+        newer_than=newer_than,
+    )
 
 
 @contextmanager
@@ -385,5 +384,3 @@ def _ask(question: str) -> bool:
     if not sys.stdin.isatty():
         _refuse(f"{question} Nobody is here to answer: add --yes, or look first with --dry-run.")
     return typer.confirm(question)
-
-

@@ -58,9 +58,7 @@ def now_us() -> int:
 
 def request_replays(store: Store, ids: Sequence[str], actor: Actor, on_progress: Progress) -> list[Step]:
     """Ask for entries to be replayed; the running sink sends them."""
-    return _in_chunks(
-        store, ids, actor, Action.REPLAY, None, transitions.request_replays, on_progress
-    )
+    return _in_chunks(store, ids, actor, Action.REPLAY, None, transitions.request_replays, on_progress)
 
 
 def close_by_hand(
@@ -134,7 +132,9 @@ def _in_chunks(
 
 def _rows(connection: Connection, wanted: Filter) -> Iterator[dict[str, Any]]:
     """Yield whole entries with their messages by id, page by page; without those that a request is yet to be sent for."""
-    unsent = exists().where(replay.c.entry_id == entry.c.id, replay.c.sent_us.is_(None), replay.c.verdict.is_(None))
+    unsent = exists().where(
+        replay.c.entry_id == entry.c.id, replay.c.sent_us.is_(None), replay.c.verdict.is_(None)
+    )
     columns = [
         *entry.columns,
         payload.c.id.label("original_id"),
@@ -146,7 +146,11 @@ def _rows(connection: Connection, wanted: Filter) -> Iterator[dict[str, Any]]:
     query = matching(connection, select(*columns).select_from(joined), wanted).where(~unsent)
     last = ""
     while True:
-        page = connection.execute(query.where(entry.c.id > last).order_by(entry.c.id).limit(PAGE)).mappings().all()
+        page = (
+            connection.execute(query.where(entry.c.id > last).order_by(entry.c.id).limit(PAGE))
+            .mappings()
+            .all()
+        )
         for row in page:
             yield _archived(dict(row))
         if len(page) < PAGE:
@@ -176,7 +180,11 @@ def _insert(connection: Connection, chunk: Sequence[dict[str, Any]]) -> int:
     present = set(connection.scalars(select(entry.c.id).where(bulk.among(connection, entry.c.id, ids))))
     rows = [row for row in chunk if row["id"] not in present]
     at_us = now_us()
-    messages = {m["id"]: (m["id"], m["key"], m["value"], m["headers"], at_us) for row in rows if (m := row["original"])}
+    messages = {
+        m["id"]: (m["id"], m["key"], m["value"], m["headers"], at_us)
+        for row in rows
+        if (m := row["original"])
+    }
     bulk.upsert_rows(
         connection, payload, ("id",), list(messages.values()), "UPDATE SET touched_us = excluded.touched_us"
     )

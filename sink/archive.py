@@ -56,7 +56,9 @@ def write_archive(path: Path, rows: Iterable[Row]) -> Archive:
         unfinished.rename(path)
         _sync_folder(path.parent)
     except OSError as error:
-        raise ArchiveError(f"{path} cannot be written: {error.strerror or error}; nothing was deleted") from None
+        raise ArchiveError(
+            f"{path} cannot be written: {error.strerror or error}; nothing was deleted"
+        ) from None
     finally:
         unfinished.unlink(missing_ok=True)
     return Archive(path, count)

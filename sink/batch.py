@@ -130,7 +130,9 @@ class Batch:
             self._quarantine(message, event.reason, event.newer)
             return None
         if not _key_fits(message.key, event):
-            self._quarantine(message, "the key of the message does not name the record of the event", newer=False)
+            self._quarantine(
+                message, "the key of the message does not name the record of the event", newer=False
+            )
             return None
         return event
 
@@ -143,7 +145,9 @@ class Batch:
         if isinstance(event, Unreadable):
             self._quarantine(message, event.reason, event.newer)
         else:
-            self._quarantine(message, f"a {type(event).__name__} has no place on the error topic", newer=False)
+            self._quarantine(
+                message, f"a {type(event).__name__} has no place on the error topic", newer=False
+            )
 
     def _quarantine(self, message: Any, reason: str, newer: bool) -> None:
         kind = None if message.value is None else self.codec.kind(message.value)
@@ -188,5 +192,3 @@ _TYPE_NAMES: dict[type[Event] | None, str] = {
 
 def _type_name(kind: type[Event] | None) -> str:
     return _TYPE_NAMES.get(kind, "unknown")
-
-

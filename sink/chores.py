@@ -1,4 +1,4 @@
-"""What the sink does beside reading the error topic, each at its own pace, all in one thread."""
+"""What the sink does beside reading the error topic, each piece of work at its own pace."""
 
 import threading
 import time
@@ -10,7 +10,9 @@ import structlog
 from sink.health import Pulse
 from sink.store.store import StoreAway
 
-LOOP = "chores"
+# work that takes long is done less often: it may have a tenth of the time
+_SHARE = 10
+_LONGEST_WAIT_S = 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,18 +24,20 @@ class Chore:
     work: Callable[[], object]
 
 
-def run_chores(chores: Sequence[Chore], pulse: Pulse, stop: threading.Event) -> None:
-    """Do each piece of work at its pace until `stop`; while the store is away, try again later."""
+def run_chores(loop: str, chores: Sequence[Chore], pulse: Pulse, stop: threading.Event) -> None:
+    """Do each piece of work at its pace until `stop`; while the store is away, try again later. `loop` names the thread."""
     log = structlog.get_logger()
     due = {chore.name: 0.0 for chore in chores}
     while not stop.is_set():
         for chore in chores:
-            pulse.beat(LOOP)
-            if time.monotonic() < due[chore.name] or stop.is_set():
+            pulse.beat(loop)
+            began = time.monotonic()
+            if began < due[chore.name] or stop.is_set():
                 continue
             try:
                 chore.work()
             except StoreAway:
                 log.warning("the store is away; later", chore=chore.name)
-            due[chore.name] = time.monotonic() + chore.every_s
-        stop.wait(max(0.05, min(due.values()) - time.monotonic()))
+            ended = time.monotonic()
+            due[chore.name] = ended + max(chore.every_s, _SHARE * (ended - began))
+        stop.wait(max(0.05, min(_LONGEST_WAIT_S, min(due.values()) - time.monotonic())))

@@ -134,9 +134,18 @@ def with_decoded(
     return kept
 
 
+def may_repeat(standing: Standing, heard: Sequence[Heard]) -> bool:
+    """Whether one of the events tells a failure that the entry remembers."""
+    recent = {attempt.failure_id for attempt in standing.attempts}
+    return not recent.isdisjoint(event.failure_id for event in heard)
+
+
 def _repeats(standing: Standing | None, heard: Sequence[Heard]) -> set[int]:
     """Return the indexes of failures that were told before, by the same rule as the fold."""
     recent = [] if standing is None else [attempt.failure_id for attempt in standing.attempts]
+    told = [event.failure_id for event in heard if event.failed]
+    if len(set(told).union(recent)) == len(told) + len(recent):
+        return set()
     found = set()
     for index, event in enumerate(heard):
         if not event.failed:
@@ -232,7 +241,9 @@ class _Course:
     def _remember(self, event: Heard, failure: SyncFailed | None) -> None:
         self.count += 1
         self.recent.append(event.failure_id)
-        self.attempts.append(Attempt(event.failure_id, event.at_ms, None if failure is None else failure.code))
+        self.attempts.append(
+            Attempt(event.failure_id, event.at_ms, None if failure is None else failure.code)
+        )
         if len(self.recent) > REMEMBERED_FAILURES:
             del self.recent[0], self.attempts[0]
 

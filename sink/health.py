@@ -75,6 +75,7 @@ class Serving:
             app,
             lifespan="off",
             log_config=None,
+            log_level="warning",
             access_log=False,
             timeout_graceful_shutdown=_STOP_WITHIN_S,
         )

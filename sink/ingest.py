@@ -27,11 +27,14 @@ from sink.store.store import Store, StoreAway
 from sink.store.write_batch import Decoded, Fenced, Written, decode_batch, write_batch
 
 LOOP = "ingest"
+# What a batch may hold. Many messages, so that of a flood few are decoded; few entries, as theirs take the memory.
 BATCH_MESSAGES = 20_000
-BATCH_BYTES = 12 << 20
-BATCH_SECONDS = 0.5
+BATCH_ENTRIES = 2500
+BATCH_BYTES = 6 << 20
+BATCH_SECONDS = 2.0
 _POLL_MS = 200
-_POLL_MESSAGES = 5000
+_BRIEF_MS = 20
+_POLL_MESSAGES = 2000
 _AGAIN_S = 1.0
 
 _STORE = "store"
@@ -110,19 +113,23 @@ class Ingest:
             self._writing = decoded, future
 
     def _gather(self, stop: threading.Event) -> Batch:
-        """Poll until the batch is full, the topic has no more for now, or it has taken long enough."""
+        """Poll until the batch is full or has taken long enough; while one is being written there is no hurry."""
         batch = Batch(self._codec)
         until = time.monotonic() + BATCH_SECONDS
-        wait_ms = 0 if self._writing else _POLL_MS
-        while batch.messages < BATCH_MESSAGES and batch.size_bytes < BATCH_BYTES and time.monotonic() < until:
-            polled = self._consumer.poll(wait_ms, max_records=_POLL_MESSAGES)
-            if self._assignment.changed or not polled or stop.is_set():
+        while not _is_full(batch):
+            idle = self._writing is None or self._writing[1].done()
+            polled = self._consumer.poll(
+                _POLL_MS if self._writing is None else _BRIEF_MS, max_records=_POLL_MESSAGES
+            )
+            if self._assignment.changed or stop.is_set():
                 break
             for topic_partition, messages in polled.items():
                 partition = (topic_partition.topic, topic_partition.partition)
                 place = self._positions.get(partition)
                 start = None if place is None else place.position
                 batch.add(partition, messages, start, -1 if place is None else place.high_water)
+            if idle and (not polled or time.monotonic() > until):
+                break
         for partition, span in batch.spans.items():
             known = self._positions.get(partition)
             high_water = -1 if known is None else known.high_water
@@ -226,6 +233,14 @@ class Ingest:
             if end is not None and place is not None:
                 total += max(0, end - place.position)
         return total
+
+
+def _is_full(batch: Batch) -> bool:
+    return (
+        batch.messages >= BATCH_MESSAGES
+        or len(batch.heard) >= BATCH_ENTRIES
+        or batch.size_bytes >= BATCH_BYTES
+    )
 
 
 def _ignore(*_: Any) -> None:

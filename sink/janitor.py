@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 
 from sqlalchemy import Connection
 
@@ -37,7 +38,6 @@ class Janitor:
         jobs: dict[str, Callable[[Connection], int]] = {
             "entries": lambda c: retention.purge_closed(c, closed_us, now_us, rows),
             "messages": lambda c: retention.strip_payloads(c, payload_us, now_us, rows),
-            "unused_messages": lambda c: retention.sweep_payloads(c, now_us, rows),
         }
         kept = {
             "quarantine": QUARANTINE_KEPT,
@@ -48,6 +48,12 @@ class Janitor:
         for what, age in kept.items():
             jobs[what] = _older(what, _before(now_us, age), rows)
         return Counter({what: self._drain(job, rows) for what, job in jobs.items()})
+
+    def sweep(self) -> Counter[str]:
+        """Remove messages that no entry has any more; looks at all messages, so not to be done often."""
+        now_us, rows = self.clock_us(), self.config.batch_rows
+        job = partial(retention.sweep_payloads, now_us=now_us, limit=rows)
+        return Counter(unused_messages=self._drain(job, rows))
 
     def _drain(self, job: Callable[[Connection], int], rows: int) -> int:
         total = 0

@@ -125,15 +125,11 @@ class SinkMetrics:
         self._numbers = _StoreNumbers(known, categories)
         self._numbers.shown |= {(m, c, State.OPEN) for m in known for c in categories}
         self.registry.register(self._numbers)
-        self._events = Counter(
-            "instep_sink_events",
-            "Events read from the error topic.",
-            ["type", "result"],
-            registry=self.registry,
+        self._events = self._counter(
+            "instep_sink_events", "Events read from the error topic.", "type", "result"
         )
-        self._replays = Counter(
-            "instep_replays", "Replays by how they ended.", ["result"], registry=self.registry
-        )
+        self._replays = self._counter("instep_replays", "Replays by how they ended.", "result")
+        self._purged = self._counter("instep_purged", "Rows that the retention removed.", "what")
         self._lifetimes = Histogram(
             "instep_time_to_resolve_seconds",
             "From the first failure of an entry to its end.",
@@ -141,20 +137,11 @@ class SinkMetrics:
             buckets=_LIFETIME_BUCKETS_S,
             registry=self.registry,
         )
-        self._purged = Counter(
-            "instep_purged", "Rows that the retention removed.", ["what"], registry=self.registry
+        self._lag = self._gauge("instep_sink_lag_records", "Messages of the error topic yet to be read.")
+        self._last_ingest = self._gauge(
+            "instep_sink_last_ingest_timestamp_seconds", "When a batch was last written to the store."
         )
-        self._lag = Gauge(
-            "instep_sink_lag_records", "Messages of the error topic yet to be read.", registry=self.registry
-        )
-        self._last_ingest = Gauge(
-            "instep_sink_last_ingest_timestamp_seconds",
-            "When a batch was last written to the store.",
-            registry=self.registry,
-        )
-        Gauge(
-            "instep_build_info", "The version that runs.", ["version"], registry=self.registry
-        ).labels(version("instep")).set(1)
+        self._gauge("instep_build_info", "The version that runs.", "version").labels(version("instep")).set(1)
         self._refused = 0
         self._show_known_series()
 
@@ -190,6 +177,12 @@ class SinkMetrics:
         self._replays.labels("refused").inc(max(0, statistics.replays_refused - self._refused))
         self._refused = statistics.replays_refused
 
+    def _counter(self, name: str, text: str, *labels: str) -> Counter:
+        return Counter(name, text, labels, registry=self.registry)
+
+    def _gauge(self, name: str, text: str, *labels: str) -> Gauge:
+        return Gauge(name, text, labels, registry=self.registry)
+
     def _show_known_series(self) -> None:
         for kind, results in _EVENTS.items():
             for result in results:
@@ -198,5 +191,3 @@ class SinkMetrics:
             self._replays.labels(result)
         for what in _PURGED:
             self._purged.labels(what)
-
-

@@ -18,7 +18,7 @@ from sink.store.replays import Outgoing
 from sink.store.store import Store
 
 SCHEDULE = "schedule"
-_AT_ONCE = 200
+_AT_ONCE = 1000
 _ACKNOWLEDGED_WITHIN_S = 10.0
 
 

@@ -100,7 +100,9 @@ def resolved(
     )
 
 
-def progress(worker: str = "w1", mapping: str = "customers", *, seconds: float = 0, **changes: Any) -> SyncProgress:
+def progress(
+    worker: str = "w1", mapping: str = "customers", *, seconds: float = 0, **changes: Any
+) -> SyncProgress:
     """What a worker says every few seconds."""
     event = SyncProgress(
         worker=worker,

@@ -142,9 +142,7 @@ def _print_refused(refused: Sequence[Refused]) -> None:
             typer.echo(f"… and {number} more: {Refusal(reason)}")
 
 
-def _wait_for(
-    store: Store, replay_ids: Sequence[str], wait: Wait
-) -> dict[str, tuple[Verdict, str | None]]:
+def _wait_for(store: Store, replay_ids: Sequence[str], wait: Wait) -> dict[str, tuple[Verdict, str | None]]:
     verdicts: dict[str, tuple[Verdict, str | None]] = {}
     until = time.monotonic() + wait.seconds
     with _progress("waiting for the worker") as progress:
@@ -190,7 +188,9 @@ def _print_verdicts(
             f"{_entries(silent)} not answered yet. Do `instep sink` and a worker of this group run? "
             "The answer still counts when it comes."
         )
-    failed = [moved[replay_id] for replay_id, (verdict, _) in verdicts.items() if verdict is Verdict.FAILED_AGAIN]
+    failed = [
+        moved[replay_id] for replay_id, (verdict, _) in verdicts.items() if verdict is Verdict.FAILED_AGAIN
+    ]
     if failed:
         with store.reading() as connection:
             entries = read_page(connection, Filter(ids=tuple(failed)), limit=_SHOWN_AT_MOST)

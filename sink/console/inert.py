@@ -2,13 +2,13 @@
 
 import unicodedata
 
-# control, format (which turns text around), surrogate, private, line and paragraph separator
-_ACTIVE = frozenset({"Cc", "Cf", "Cs", "Co", "Zl", "Zp"})
+# control, format (which turns text around), surrogate, private, unknown, line and paragraph separator
+_ACTIVE = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
 def inert(text: str) -> str:
-    """Return text with every character that does not stand for itself shown as an escape such as \\x1b."""
+    """Return text in which every character that does not stand for itself is an escape (a backslash and a number)."""
     if text.isascii() and text.isprintable():
         return text
     return "".join(_escape(c) if unicodedata.category(c) in _ACTIVE else c for c in text)

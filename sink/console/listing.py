@@ -178,7 +178,11 @@ def _print_head(console: Console, entry: Entry) -> None:
 
 def _print_facts(console: Console, entry: Entry, moment: int) -> None:
     position = entry.position
-    where = None if position is None else f"{position.topic}, partition {position.partition}, offset {position.offset}"
+    where = (
+        None
+        if position is None
+        else f"{position.topic}, partition {position.partition}, offset {position.offset}"
+    )
     waits_for = None if entry.waits_for is None else shown.reference(entry.waits_for)
     facts = {
         "mapping": f"{entry.mapping} ({entry.direction})",
@@ -250,4 +254,8 @@ def _original_json(original: OriginalRecord | None) -> dict[str, object]:
 def _cell(value: object) -> object:
     if value is None:
         return ""
-    return inert_cell(value if isinstance(value, str) else json.dumps(value)) if not isinstance(value, int) else value
+    return (
+        inert_cell(value if isinstance(value, str) else json.dumps(value))
+        if not isinstance(value, int)
+        else value
+    )

@@ -25,7 +25,9 @@ def opened(config: Config) -> Iterator[Store]:
         _check_version(store)
         yield store
     except StoreAway as error:
-        raise UnreachableError(f"the sink's database cannot be reached: {unreachable_reason(error)}") from None
+        raise UnreachableError(
+            f"the sink's database cannot be reached: {unreachable_reason(error)}"
+        ) from None
     finally:
         store.close()
 
@@ -33,7 +35,9 @@ def opened(config: Config) -> Iterator[Store]:
 def _check_version(store: Store) -> None:
     present, needed = versions(store.engine)
     if present is None:
-        raise WrongUse("the sink's database has no tables yet; start `instep sink`, or run `instep db upgrade`")
+        raise WrongUse(
+            "the sink's database has no tables yet; start `instep sink`, or run `instep db upgrade`"
+        )
     if present != needed:
         raise WrongUse(
             f"the sink's database has tables of version {present}, this program needs {needed}; "

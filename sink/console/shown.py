@@ -98,7 +98,11 @@ def moment(us: int | None, now_us: int) -> str:
     if us is None:
         return ""
     exact = f"{from_us(us).astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"
-    return f"{exact} (in {ago(2 * now_us - us, now_us).removesuffix(' ago')})" if us > now_us else f"{exact} ({ago(us, now_us)})"
+    return (
+        f"{exact} (in {ago(2 * now_us - us, now_us).removesuffix(' ago')})"
+        if us > now_us
+        else f"{exact} ({ago(us, now_us)})"
+    )
 
 
 def reference(record: RecordReference) -> str:

@@ -151,7 +151,12 @@ def count_entries(connection: Connection, wanted: Filter) -> list[Tally]:
     """Return how many entries match, by state and category, with the newest date."""
     columns = (entry.c.state, entry.c.category, func.count(), func.max(entry.c.last_failed_us))
     query = matching(connection, select(*columns), wanted).group_by(entry.c.state, entry.c.category)
-    return [Tally(State(state), category, number, newest) for state, category, number, newest in connection.execute(query.order_by(entry.c.state, entry.c.category))]
+    return [
+        Tally(State(state), category, number, newest)
+        for state, category, number, newest in connection.execute(
+            query.order_by(entry.c.state, entry.c.category)
+        )
+    ]
 
 
 def read_replays(connection: Connection, entry_id: str, limit: int = 10) -> list[Replay]:
@@ -196,10 +201,6 @@ def matching(connection: Connection, query: Select[Any], wanted: Filter) -> Sele
 
 def read_entry(row: Row[Any]) -> Entry:
     """Return a row of the entry table as an entry."""
-    position = None
-    if row.source_topic is not None:
-        position = Position(row.source_topic, row.source_partition, row.source_offset, row.source_timestamp_ms)
-    waits_for = None if row.waits_for is None else RecordReference(**orjson.loads(row.waits_for))
     return Entry(
         id=row.id,
         key=row.key,
@@ -220,9 +221,9 @@ def read_entry(row: Row[Any]) -> Entry:
         first_failed_us=row.first_failed_us,
         last_failed_us=row.last_failed_us,
         retry_at_us=row.retry_at_us,
-        waits_for=waits_for,
+        waits_for=None if row.waits_for is None else RecordReference(**orjson.loads(row.waits_for)),
         source=RecordReference(row.source_app, row.source_entity, row.record_id, row.source_link),
-        position=position,
+        position=read_position(row),
         target=RecordReference(row.target_app, row.target_entity, row.target_record_id, row.target_link),
         exception_type=row.exception_type,
         top_frame=row.top_frame,
@@ -236,3 +237,10 @@ def read_entry(row: Row[Any]) -> Entry:
         closed_by=row.closed_by,
         reason=row.reason,
     )
+
+
+def read_position(row: Any) -> Position | None:
+    """Return where the change of an entry's row stands in its source topic."""
+    if row.source_topic is None:
+        return None
+    return Position(row.source_topic, row.source_partition, row.source_offset, row.source_timestamp_ms)

@@ -40,7 +40,9 @@ def due_entries(connection: Connection, now_us: int, limit: int) -> list[str]:
     paused = sorted(paused_mappings(connection, now_us))
     due = (
         select(entry.c.id)
-        .where(entry.c.state == State.WAITING, entry.c.retry_at_us <= now_us, entry.c.source_topic.is_not(None))
+        .where(
+            entry.c.state == State.WAITING, entry.c.retry_at_us <= now_us, entry.c.source_topic.is_not(None)
+        )
         .where(entry.c.mapping.not_in(paused))
         .order_by(entry.c.retry_at_us)
         .limit(limit)
@@ -83,7 +85,9 @@ def time_out(connection: Connection, before_us: int, now_us: int, limit: int) ->
         replay.c.sent_us < before_us,
         and_(replay.c.sent_us.is_(None), replay.c.requested_us < before_us, _is_free(now_us)),
     )
-    query = select(replay).where(replay.c.verdict.is_(None), overdue).order_by(replay.c.requested_us).limit(limit)
+    query = (
+        select(replay).where(replay.c.verdict.is_(None), overdue).order_by(replay.c.requested_us).limit(limit)
+    )
     counts = {Verdict.UNCONFIRMED: 0, Verdict.NOT_SENT: 0}
     for row in connection.execute(query).all():
         # claimed and not marked as sent: it may have reached the worker
@@ -134,7 +138,12 @@ def _is_free(now_us: int) -> ColumnElement[bool]:
 
 
 def _claim(connection: Connection, replay_id: str, now_us: int) -> bool:
-    free = (replay.c.id == replay_id, replay.c.sent_us.is_(None), replay.c.verdict.is_(None), _is_free(now_us))
+    free = (
+        replay.c.id == replay_id,
+        replay.c.sent_us.is_(None),
+        replay.c.verdict.is_(None),
+        _is_free(now_us),
+    )
     return connection.execute(update(replay).where(*free).values(claimed_us=now_us)).rowcount == 1
 
 

@@ -29,7 +29,9 @@ def delete_entries(connection: Connection, ids: Sequence[str], now_us: int) -> i
     if not ids:
         return 0
     among = bulk.among(connection, entry.c.id, ids)
-    messages = list(connection.scalars(select(entry.c.payload_id).where(among, entry.c.payload_id.is_not(None))))
+    messages = list(
+        connection.scalars(select(entry.c.payload_id).where(among, entry.c.payload_id.is_not(None)))
+    )
     connection.execute(delete(replay).where(bulk.among(connection, replay.c.entry_id, ids)))
     deleted = connection.execute(delete(entry).where(among)).rowcount
     _purge_payloads(connection, messages, now_us)

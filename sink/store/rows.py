@@ -1,4 +1,4 @@
-"""Entries and messages as rows of their tables. Pure."""
+"""Entries and messages as rows of their tables."""
 
 import base64
 import hashlib
@@ -6,14 +6,22 @@ from typing import Any
 
 import orjson
 
-from schemas.events import OriginalRecord, RecordReference, SyncFailed
-from sink.fold import Attempt, Folded, Standing
+from schemas.events import OriginalRecord, Position, RecordReference, SyncFailed
+from sink.fold import Attempt, Closing, Folded, Standing
 from sink.moment import to_us
 from sink.store.tables import entry
 
 ENTRY_COLUMNS = tuple(column.name for column in entry.columns)
 NOTED_COLUMNS = ("id", "row_version", "state", "count", "attempts", "replay_id")
-CLOSED_COLUMNS = (*NOTED_COLUMNS, "resolved_by", "outcome", "closed_us", "closed_by", "reason", "ages_from_us")
+CLOSED_COLUMNS = (
+    *NOTED_COLUMNS,
+    "resolved_by",
+    "outcome",
+    "closed_us",
+    "closed_by",
+    "reason",
+    "ages_from_us",
+)
 
 _NUL = "\x00"
 _LONGEST_NAME = 400
@@ -22,9 +30,8 @@ _LONGEST_NAME = 400
 def entry_row(
     entry_id: str, key: bytes, folded: Folded, standing: Standing, failure: SyncFailed, payload_id: str | None
 ) -> tuple[Any, ...]:
-    """Return the whole row of an entry that shows a new failure, in the order of ENTRY_COLUMNS."""
-    position, closing = failure.position, folded.closing
-    source, target = failure.source, failure.target
+    """Return the whole row of an entry that shows a new failure, in the order of ENTRY_COLUMNS; `row_version` is 0."""
+    source = failure.source
     return (
         entry_id,
         clean(key.decode()),
@@ -49,14 +56,8 @@ def entry_row(
         name(source.app),
         name(source.entity),
         _cleaned(source.link),
-        None if position is None else clean(position.topic),
-        None if position is None else position.partition,
-        None if position is None else position.offset,
-        None if position is None else position.timestamp_ms,
-        name(target.app),
-        name(target.entity),
-        name(target.record_id),
-        _cleaned(target.link),
+        *_place(failure.position),
+        *_target(failure.target),
         _cleaned(failure.exception_type),
         _cleaned(failure.top_frame),
         _cleaned(failure.trace),
@@ -65,12 +66,7 @@ def entry_row(
         clean(failure.replay_topic),
         payload_id,
         standing.replay_id,
-        None if closing is None else str(closing.how),
-        None if closing is None else closing.outcome,
-        None if closing is None else closing.at_us,
-        None,
-        None,
-        None if closing is None else closing.at_us,
+        *_closing(folded.closing),
     )
 
 
@@ -88,11 +84,7 @@ def noted_row(entry_id: str, row_version: int, standing: Standing) -> tuple[Any,
 
 def closed_row(entry_id: str, row_version: int, standing: Standing, folded: Folded) -> tuple[Any, ...]:
     """Return what changes on an entry that an event closed, in the order of CLOSED_COLUMNS."""
-    closing = folded.closing
-    if closing is None:
-        raise ValueError("the entry was not closed")
-    noted = noted_row(entry_id, row_version, standing)
-    return (*noted, str(closing.how), closing.outcome, closing.at_us, None, None, closing.at_us)
+    return (*noted_row(entry_id, row_version, standing), *_closing(folded.closing))
 
 
 def payload_row(original: OriginalRecord, now_us: int) -> tuple[str, bytes | None, bytes | None, str, int]:
@@ -125,7 +117,9 @@ def headers_text(headers: tuple[tuple[str, bytes | None], ...]) -> str:
 
 def read_headers(text: str) -> tuple[tuple[str, bytes | None], ...]:
     """Return message headers from JSON."""
-    return tuple((key, None if value is None else base64.b64decode(value)) for key, value in orjson.loads(text))
+    return tuple(
+        (key, None if value is None else base64.b64decode(value)) for key, value in orjson.loads(text)
+    )
 
 
 def clean(value: str) -> str:
@@ -136,6 +130,23 @@ def clean(value: str) -> str:
 def name(value: str) -> str:
     """Return a name short enough for an index; a record's exact id stays in the entry's key."""
     return clean(value if len(value) <= _LONGEST_NAME else value[: _LONGEST_NAME - 1] + "…")
+
+
+def _place(position: Position | None) -> tuple[Any, ...]:
+    if position is None:
+        return None, None, None, None
+    return clean(position.topic), position.partition, position.offset, position.timestamp_ms
+
+
+def _target(target: RecordReference) -> tuple[Any, ...]:
+    return name(target.app), name(target.entity), name(target.record_id), _cleaned(target.link)
+
+
+def _closing(closing: Closing | None) -> tuple[Any, ...]:
+    """resolved_by, outcome, closed_us, closed_by, reason, ages_from_us."""
+    if closing is None:
+        return None, None, None, None, None, None
+    return str(closing.how), closing.outcome, closing.at_us, None, None, closing.at_us
 
 
 def _cleaned(value: str | None) -> str | None:

@@ -47,7 +47,11 @@ def read_statistics(connection: Connection) -> Statistics:
         replays_in_flight=connection.scalar(in_flight) or 0,
         worker_seen_us=dict(connection.execute(seen.group_by(worker_progress.c.mapping)).all()),
         actions={(action, via, outcome): number for action, via, outcome, number, _ in done},
-        replays_refused=sum(int(total) for action, _, outcome, _, total in done if (action, outcome) == (Action.REPLAY, REFUSED)),
+        replays_refused=sum(
+            int(total)
+            for action, _, outcome, _, total in done
+            if (action, outcome) == (Action.REPLAY, REFUSED)
+        ),
         store_bytes=_store_bytes(connection),
     )
 
@@ -57,5 +61,7 @@ def _store_bytes(connection: Connection) -> int:
         pages: int = connection.exec_driver_sql("PRAGMA page_count").scalar_one()
         page_bytes: int = connection.exec_driver_sql("PRAGMA page_size").scalar_one()
         return pages * page_bytes
-    total = text("SELECT sum(pg_total_relation_size(to_regclass(name))) FROM unnest(CAST(:names AS text[])) AS name")
+    total = text(
+        "SELECT sum(pg_total_relation_size(to_regclass(name))) FROM unnest(CAST(:names AS text[])) AS name"
+    )
     return int(connection.scalar(total, {"names": list(metadata.tables)}) or 0)

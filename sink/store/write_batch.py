@@ -7,11 +7,12 @@ from typing import Any
 
 from sqlalchemy import Connection, bindparam, or_, select, update
 
-from schemas.events import Position, SyncFailed, SyncProgress
+from schemas.events import SyncFailed, SyncProgress
 from sink.batch import Batch, EntryEvents, Partition, Unread
-from sink.fold import Folded, Settled, Standing, fold, with_decoded
+from sink.fold import Folded, Settled, Standing, fold, may_repeat, with_decoded
 from sink.states import ResolvedBy, State, Verdict
 from sink.store import bulk
+from sink.store.entries import read_position
 from sink.store.positions import advance
 from sink.store.progress import write_progress
 from sink.store.quarantine import keys_in_quarantine, set_aside
@@ -161,8 +162,14 @@ def _fold_one(
     all_failures: bool,
 ) -> None:
     before = None if known is None else known.standing
-    under_way = before is not None and before.replay_id is not None
-    heard = with_decoded(before, events.heard, batch.decode, all_failures=under_way or all_failures)
+    heard = events.heard
+    if before is not None:
+        every = all_failures or before.replay_id is not None
+        # what was decoded without knowing the entry is right unless it is known to have heard of a part
+        if every or may_repeat(before, heard):
+            heard = with_decoded(before, heard, batch.decode, all_failures=every)
+    elif all_failures:
+        heard = with_decoded(None, heard, batch.decode, all_failures=True)
     folded = fold(before, heard)
     _count(folded, rows)
     if folded.standing is None:
@@ -224,18 +231,15 @@ def _lock_entries(connection: Connection, ids: Sequence[str]) -> dict[str, _Know
         table.payload_id,
     )
     # always in the order of ids: two that lock the same entries cannot wait for each other
-    wanted = select(*columns).where(bulk.among(connection, table.id, ids)).order_by(table.id).with_for_update()
+    wanted = (
+        select(*columns).where(bulk.among(connection, table.id, ids)).order_by(table.id).with_for_update()
+    )
     known = {}
     for row in connection.execute(wanted):
-        position = None
-        if row.source_topic is not None:
-            position = Position(
-                row.source_topic, row.source_partition, row.source_offset, row.source_timestamp_ms
-            )
         standing = Standing(
             State(row.state),
             row.failure_id,
-            position,
+            read_position(row),
             row.times,
             row.first_failed_us,
             read_attempts(row.attempts),

@@ -1,90 +1,25 @@
-"""What the sink's store promises, on PostgreSQL and on SQLite."""
-
-from collections.abc import Iterator, Sequence
-from pathlib import Path
+"""What the sink's store promises of ingesting and reading, on PostgreSQL and on SQLite."""
 
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from sqlalchemy import func, inspect, select
 
-from schemas.events import Event, Resolution
-from sink.batch import Batch
-from sink.states import Action, Refusal, State, Verdict
+from schemas.events import Event
+from sink.moment import to_us
+from sink.states import State
 from sink.store import tables
-from sink.store.entries import (
-    Entry,
-    Filter,
-    page_key,
-    read_all,
-    read_ids,
-    read_original,
-    read_page,
-    read_replays,
-)
+from sink.store.entries import Filter, page_key, read_ids, read_original, read_page
 from sink.store.migrate import upgrade, versions
 from sink.store.positions import Ingested, read_positions
-from sink.store.progress import paused_mappings
 from sink.store.quarantine import read_quarantine
-from sink.store.replays import claim, due_entries, mark_sent, read_verdicts, release, time_out
 from sink.store.statistics import read_statistics
-from sink.store.store import Store, open_store
-from sink.store.transitions import Moved, Refused, Request, Step, close_by_hand, request_replays
-from sink.store.write_batch import Fenced, Written, decode_batch, write_batch
-from sink.moment import to_us
-from tests.sink_events import CODEC, KafkaRecord, START, at, failed, progress, record, records, resolved
+from sink.store.store import Store
+from sink.store.write_batch import Fenced, Written
+from tests.contract.stored import TOPIC, entries, ingest, only, store, told
+from tests.sink_events import CODEC, KafkaRecord, at, failed, progress, record, records, resolved
 
-TOPIC = "instep.errors"
-NOW = to_us(at(10_000))
-
-
-@pytest.fixture(params=["postgresql", "sqlite"])
-def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
-    url = f"sqlite:///{tmp_path}/sink.db"
-    if request.param == "postgresql":
-        url = request.getfixturevalue("pg_database")
-    opened = open_store(url)
-    upgrade(opened.engine)
-    yield opened
-    opened.close()
-
-
-def ingest(
-    store: Store, messages: Sequence[KafkaRecord], *, start: int | None = None, high_water: int = -1
-) -> Written | Fenced:
-    batch = Batch(CODEC)
-    batch.add((TOPIC, messages[0].partition), messages, start, high_water)
-    return write_batch(store, decode_batch(batch), NOW)
-
-
-def told(store: Store, *events: Event) -> Written:
-    """Ingest events behind what was ingested before."""
-    with store.reading() as connection:
-        place = read_positions(connection, TOPIC).get((TOPIC, 0))
-    start = None if place is None else place.position
-    written = ingest(store, records(events, start or 0), start=start)
-    assert isinstance(written, Written)
-    return written
-
-
-def entries(store: Store, wanted: Filter | None = None) -> list[Entry]:
-    with store.reading() as connection:
-        return list(read_all(connection, wanted or Filter()))
-
-
-def only(store: Store) -> Entry:
-    (entry,) = entries(store)
-    return entry
-
-
-def request(actor: str = "ann", *, scheduled: bool = False) -> Request:
-    numbers = iter(range(1, 10_000))
-    return Request(actor, NOW, lambda: f"{actor}-{next(numbers)}", scheduled=scheduled, reason="because")
-
-
-def replayed(store: Store, *ids: str, asks: Request | None = None) -> list[Step]:
-    with store.writing() as connection:
-        return request_replays(connection, ids, asks or request())
+__all__ = ["store"]
 
 
 def test_migrated_schema_equals_the_metadata(store: Store) -> None:
@@ -178,7 +113,11 @@ def test_batch_from_where_the_store_does_not_stand_is_fenced_and_leaves_nothing(
 
 
 def test_rereading_from_the_start_changes_no_entry_and_no_count(store: Store) -> None:
-    events = [*(failed(offset=n) for n in range(30)), resolved(failed(offset=29)), failed("C002", 31)]
+    events: list[Event] = [
+        *(failed(offset=n) for n in range(30)),
+        resolved(failed(offset=29)),
+        failed("C002", 31),
+    ]
     told(store, *events)
     before = entries(store)
     with store.writing() as connection:
@@ -257,187 +196,6 @@ def test_filters_find_what_they_say(store: Store, wanted: Filter, found: list[st
     assert sorted(entry.record_id for entry in entries(store, wanted)) == found
 
 
-def test_replay_is_asked_for_once(store: Store) -> None:
-    told(store, failed())
-    entry_id = only(store).id
-    assert replayed(store, entry_id) == [Moved(entry_id, "ann-1")]
-    assert replayed(store, entry_id) == [Refused(entry_id, State.REPLAYING, Refusal.UNDER_WAY)]
-    assert only(store).state is State.REPLAYING
-
-
-def test_replay_of_what_does_not_exist_or_is_over_is_refused(store: Store) -> None:
-    told(store, failed(), resolved(failed()))
-    entry_id = only(store).id
-    assert replayed(store, entry_id, "0" * 16) == [
-        Refused(entry_id, State.RESOLVED, Refusal.CLOSED),
-        Refused("0" * 16, None, Refusal.NOT_FOUND),
-    ]
-
-
-def test_replay_into_a_paused_app_is_refused_until_it_resumes(store: Store) -> None:
-    told(store, failed(), progress(paused_code="unavailable", seconds=9_999))
-    entry_id = only(store).id
-    assert replayed(store, entry_id) == [Refused(entry_id, State.OPEN, Refusal.PAUSED)]
-    told(store, progress(seconds=10_000))
-    assert replayed(store, entry_id) == [Moved(entry_id, "ann-1")]
-
-
-def test_pause_told_by_a_worker_that_fell_silent_holds_nobody(store: Store) -> None:
-    told(store, progress(paused_code="unavailable", seconds=1))
-    with store.reading() as connection:
-        assert paused_mappings(connection, NOW) == {}
-
-
-def test_app_failure_cannot_be_replayed(store: Store) -> None:
-    told(store, failed("crm", mapping="*", scope="app", position=None, original=None))
-    assert replayed(store, only(store).id) == [Refused(only(store).id, State.OPEN, Refusal.APP_FAILURE)]
-
-
-def test_request_carries_the_original_and_goes_out_once(store: Store) -> None:
-    told(store, failed())
-    replayed(store, only(store).id)
-    with store.writing() as connection:
-        (outgoing,) = claim(connection, NOW, 10)
-    with store.writing() as connection:
-        assert claim(connection, NOW + 1, 10) == []
-    assert outgoing.topic == "erp-crm.replay"
-    assert outgoing.request.original == failed().original
-    assert (outgoing.request.failure_id, outgoing.request.record_id) == (failed().failure_id, "C001")
-
-
-def test_request_that_was_not_sent_is_given_back(store: Store) -> None:
-    told(store, failed())
-    replayed(store, only(store).id)
-    with store.writing() as connection:
-        (outgoing,) = claim(connection, NOW, 10)
-        release(connection, [outgoing.request.replay_id])
-    with store.writing() as connection:
-        assert len(claim(connection, NOW + 1, 10)) == 1
-
-
-def test_request_of_a_sink_that_died_is_sent_by_another(store: Store) -> None:
-    told(store, failed())
-    replayed(store, only(store).id)
-    with store.writing() as connection:
-        claim(connection, NOW, 10)
-    with store.writing() as connection:
-        assert len(claim(connection, NOW + 61_000_000, 10)) == 1
-
-
-def test_request_whose_entry_shows_a_newer_failure_is_not_sent(store: Store) -> None:
-    told(store, failed())
-    replayed(store, only(store).id)
-    told(store, failed(offset=1))
-    with store.writing() as connection:
-        assert claim(connection, NOW, 10) == []
-        assert read_verdicts(connection, ["ann-1"]) == {"ann-1": (Verdict.SUPERSEDED, None)}
-
-
-def test_verdict_of_the_worker_settles_the_replay(store: Store) -> None:
-    told(store, failed())
-    replayed(store, only(store).id)
-    told(store, resolved(failed(), Resolution.REPLAY, replay_id="ann-1"))
-    assert (only(store).state, only(store).resolved_by) == (State.RESOLVED, "replay")
-    with store.reading() as connection:
-        assert [each.verdict for each in read_replays(connection, only(store).id)] == ["resolved"]
-
-
-def test_answers_to_several_replays_at_once_settle_each(store: Store) -> None:
-    told(store, failed("C1"), failed("C2"))
-    replayed(store, *(entry.id for entry in entries(store)))
-    answers = {"C1": "ann-1", "C2": "ann-2"}
-    told(store, *(resolved(failed(c), Resolution.REPLAY, replay_id=asked) for c, asked in answers.items()))
-    with store.reading() as connection:
-        verdicts = read_verdicts(connection, ["ann-1", "ann-2"])
-    assert verdicts == dict.fromkeys(verdicts, (Verdict.RESOLVED, None))
-    assert len(verdicts) == 2
-
-
-def test_replay_that_fails_again_opens_the_entry_with_the_new_failure(store: Store) -> None:
-    told(store, failed())
-    replayed(store, only(store).id)
-    told(store, failed(attempt=2, replay_id="ann-1", code="wrong_type"), failed(offset=1))
-    entry = only(store)
-    assert (entry.state, entry.count) == (State.OPEN, 3)
-    with store.reading() as connection:
-        assert read_verdicts(connection, ["ann-1"]) == {"ann-1": (Verdict.FAILED_AGAIN, "wrong_type")}
-
-
-def sent(store: Store) -> str:
-    """Ask for a replay of the only entry and mark it as sent."""
-    (step,) = replayed(store, only(store).id)
-    assert isinstance(step, Moved)
-    assert step.replay_id is not None
-    with store.writing() as connection:
-        claim(connection, NOW, 10)
-        mark_sent(connection, [step.replay_id], NOW)
-    return step.replay_id
-
-
-def test_replay_without_an_answer_is_unconfirmed_and_a_late_verdict_counts(store: Store) -> None:
-    told(store, failed())
-    replay_id = sent(store)
-    with store.writing() as connection:
-        assert time_out(connection, NOW + 1, NOW + 1, 10).unconfirmed == 1
-    assert only(store).state is State.UNCONFIRMED
-    told(store, resolved(failed(), Resolution.REPLAY, replay_id=replay_id))
-    assert only(store).state is State.RESOLVED
-    with store.reading() as connection:
-        assert read_verdicts(connection, [replay_id])[replay_id][0] is Verdict.RESOLVED
-
-
-def test_replay_that_was_never_sent_opens_again(store: Store) -> None:
-    told(store, failed())
-    replayed(store, only(store).id)
-    with store.writing() as connection:
-        assert time_out(connection, NOW + 1, NOW + 1, 10).not_sent == 1
-    assert only(store).state is State.OPEN
-
-
-def test_waiting_entry_is_due_at_its_time_and_not_into_a_paused_app(store: Store) -> None:
-    told(store, failed(seconds=0, retry_s=60))
-    with store.writing() as connection:
-        assert due_entries(connection, to_us(at(59)), 10) == []
-        assert due_entries(connection, to_us(at(60)), 10) == [only(store).id]
-    told(store, progress(paused_code="unavailable", seconds=60))
-    with store.writing() as connection:
-        assert due_entries(connection, to_us(at(61)), 10) == []
-
-
-@pytest.mark.parametrize(
-    ("action", "state", "by"),
-    [(Action.RESOLVE, State.RESOLVED, "hand"), (Action.DISCARD, State.DISCARDED, None)],
-)
-def test_closing_by_hand_makes_the_worker_forget(
-    store: Store, action: Action, state: State, by: str | None
-) -> None:
-    told(store, failed())
-    with store.writing() as connection:
-        close_by_hand(connection, [only(store).id], action, request())
-        (outgoing,) = claim(connection, NOW, 10)
-    entry = only(store)
-    assert (entry.state, entry.resolved_by, entry.closed_by, entry.reason) == (state, by, "ann", "because")
-    assert outgoing.request.decision == "drop"
-
-
-def test_closed_by_hand_stays_so_when_the_worker_has_forgotten(store: Store) -> None:
-    told(store, failed())
-    with store.writing() as connection:
-        close_by_hand(connection, [only(store).id], Action.DISCARD, request())
-    told(store, resolved(failed(), Resolution.DROPPED, replay_id="ann-1"))
-    assert only(store).state is State.DISCARDED
-
-
-@pytest.mark.parametrize("action", [Action.RESOLVE, Action.DISCARD])
-def test_closing_an_entry_under_way_or_over_is_refused(store: Store, action: Action) -> None:
-    told(store, failed("C001", 1), failed("C002", 2), resolved(failed("C002", 2)))
-    ids = [entry.id for entry in sorted(entries(store), key=lambda entry: entry.record_id)]
-    replayed(store, ids[0])
-    with store.writing() as connection:
-        steps = close_by_hand(connection, ids, action, request())
-    assert [step.reason for step in steps if isinstance(step, Refused)] == [Refusal.UNDER_WAY, Refusal.CLOSED]
-
-
 def test_numbers_count_by_mapping_category_and_state(store: Store) -> None:
     told(store, failed("C001", 1), failed("C002", 2), resolved(failed("C002", 2)), progress(seconds=7))
     with store.reading() as connection:
@@ -460,4 +218,3 @@ def test_ids_are_frozen_in_order_of_failing(store: Store) -> None:
     with store.reading() as connection:
         ids = read_ids(connection, Filter())
     assert [entry.id for entry in reversed(entries(store))] == ids
-    assert START.tzinfo is not None

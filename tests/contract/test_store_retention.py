@@ -20,7 +20,7 @@ from sink.store import tables
 from sink.store.entries import Entry, Filter
 from sink.store.store import Store
 from sink.store.transitions import close_by_hand
-from tests.contract.test_store import NOW, entries, only, replayed, request, store, told
+from tests.contract.stored import NOW, entries, only, replayed, request, store, told
 from tests.sink_events import at, failed, resolved
 
 __all__ = ["store"]

@@ -5,14 +5,15 @@ import signal
 import subprocess
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import orjson
 import pytest
 from kafka import KafkaConsumer, TopicPartition
 
-from schemas.events import Event, Resolution, SyncFailed, SyncResolved, event_key
-from sink.reimport import reimport
+from schemas.events import Event, ReplayRequest, Resolution, SyncFailed, SyncResolved, event_key
 from sink.states import State
 from sink.store import tables
 from sink.store.quarantine import read_quarantine
@@ -48,7 +49,7 @@ def setup(kafka: Kafka, topic: CreateTopic, tmp_path: Path) -> SinkSetup:
 
 @pytest.fixture
 def on_postgres(setup: SinkSetup, pg_database: str) -> SinkSetup:
-    return SinkSetup(setup.folder, setup.bootstrap, setup.topic, setup.replay_topic, pg_database, {})
+    return replace(setup, store_url=pg_database)
 
 
 def cli(sink: RunningSink, *words: str) -> subprocess.CompletedProcess[str]:
@@ -59,6 +60,10 @@ def cli(sink: RunningSink, *words: str) -> subprocess.CompletedProcess[str]:
 
 def by_state(setup: SinkSetup) -> Counter[str]:
     return Counter(str(entry.state) for entry in setup.entries())
+
+
+def has_more(setup: SinkSetup, before: int) -> bool:
+    return setup.counted() > before
 
 
 def test_failures_become_entries_and_close_when_resolved(setup: SinkSetup) -> None:
@@ -114,7 +119,7 @@ def test_killed_sinks_lose_nothing_and_double_nothing(on_postgres: SinkSetup) ->
         before = on_postgres.counted()
         send(on_postgres.bootstrap, on_postgres.topic, events)
         with running(on_postgres) as sink:
-            eventually(lambda so_far=before: on_postgres.counted() > so_far, every_s=0.01)
+            eventually(partial(has_more, on_postgres, before), every_s=0.01)
             sink.kill()
     with running(on_postgres):
         eventually(lambda: on_postgres.counted() >= expected.total())
@@ -141,10 +146,7 @@ def test_group_whose_offsets_are_lost_goes_on_from_the_store(setup: SinkSetup) -
     with running(setup) as sink:
         eventually(lambda: len(setup.entries()) == 50)
         sink.stop()
-    other_group = SinkSetup(
-        *(getattr(setup, n) for n in ("folder", "bootstrap", "topic", "replay_topic", "store_url")),
-        {"group": "another"},
-    )
+    other_group = replace(setup, settings={"group": "another"})
     with running(other_group) as sink:
         send(setup.bootstrap, setup.topic, [failed("last", 99)])
         eventually(lambda: len(setup.entries()) == 51)
@@ -193,7 +195,7 @@ def test_quarantined_event_is_imported_when_it_can_be_read(setup: SinkSetup) -> 
 
 def test_database_gone_and_back_loses_nothing(own_postgres: PostgresServer, setup: SinkSetup) -> None:
     url = own_postgres.postgres.url(own_postgres.postgres.create_database())
-    away = SinkSetup(setup.folder, setup.bootstrap, setup.topic, setup.replay_topic, url, {})
+    away = replace(setup, store_url=url)
     with running(away) as sink:
         send(away.bootstrap, away.topic, [failed(f"C{n}", n) for n in range(100)])
         eventually(lambda: len(away.entries()) == 100)
@@ -218,12 +220,13 @@ class WorkerDouble:
         self._consumer.seek_to_beginning()
         self.seen: list[object] = []
 
-    def next_request(self):  # type: ignore[no-untyped-def]  # ReplayRequest
+    def next_request(self) -> ReplayRequest:
         """Wait for a request."""
         while not (polled := self._consumer.poll(500, max_records=1)):
             pass
         (message,) = next(iter(polled.values()))
         request = CODEC.decode(message.value)
+        assert isinstance(request, ReplayRequest)
         self.seen.append(request)
         return request
 
@@ -245,13 +248,13 @@ def worker(setup: SinkSetup) -> Iterator[WorkerDouble]:
 def test_waiting_entry_is_retried_on_schedule_until_it_is_released(
     setup: SinkSetup, worker: WorkerDouble
 ) -> None:
-    due = {"retry_s": 0, "replay_topic": setup.replay_topic}
-    first = failed("C001", 1, **due)
+    to = setup.replay_topic
+    first = failed("C001", 1, retry_s=0, replay_topic=to)
     send(setup.bootstrap, setup.topic, [first])
     with running(setup):
         asked = worker.next_request()
         assert (asked.failure_id, asked.scheduled, asked.original) == (first.failure_id, True, first.original)
-        second = failed("C001", 1, 2, replay_id=asked.replay_id, **due)
+        second = failed("C001", 1, 2, retry_s=0, replay_id=asked.replay_id, replay_topic=to)
         worker.answer(second)
         again = worker.next_request()
         assert again.failure_id == second.failure_id
@@ -295,14 +298,7 @@ def test_replay_that_fails_again_says_so_and_ends_with_one(setup: SinkSetup, wor
 
 
 def test_replay_without_an_answer_becomes_unconfirmed(setup: SinkSetup) -> None:
-    hasty = SinkSetup(
-        setup.folder,
-        setup.bootstrap,
-        setup.topic,
-        setup.replay_topic,
-        setup.store_url,
-        {"replay_timeout_s": 1},
-    )
+    hasty = replace(setup, settings={"replay_timeout_s": 1})
     send(setup.bootstrap, setup.topic, [failed("C001", 1, replay_topic=setup.replay_topic)])
     with running(hasty) as sink:
         (entry,) = eventually(setup.entries)
@@ -327,9 +323,7 @@ def test_replaying_at_once_from_many_places_sends_once(setup: SinkSetup, worker:
 
 
 def test_topic_that_does_not_exist_is_told_and_waited_for(setup: SinkSetup, kafka: Kafka) -> None:
-    missing = SinkSetup(
-        setup.folder, setup.bootstrap, f"{setup.topic}.later", setup.replay_topic, setup.store_url, {}
-    )
+    missing = replace(setup, topic=f"{setup.topic}.later")
     sink = RunningSink(missing)
     try:
         eventually(lambda: "topics create" in sink.get("/readyz")[1])

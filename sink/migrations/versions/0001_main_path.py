@@ -56,7 +56,9 @@ def _create_entry() -> None:
     relevant = ["mapping", "category", "state", "first_failed_us"]
     _create_partial_index("entry_relevant", "entry", relevant, "state NOT IN ('resolved', 'discarded')")
     _create_partial_index("entry_waiting", "entry", ["retry_at_us"], "state = 'waiting'")
-    _create_partial_index("entry_closed", "entry", ["ages_from_us", "id"], "state IN ('resolved', 'discarded')")
+    _create_partial_index(
+        "entry_closed", "entry", ["ages_from_us", "id"], "state IN ('resolved', 'discarded')"
+    )
 
 
 def _create_payload() -> None:

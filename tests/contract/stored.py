@@ -1,0 +1,69 @@
+"""A store of the sink on either database, and steps that its contract tests share."""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import pytest
+
+from schemas.events import Event
+from sink.batch import Batch
+from sink.moment import to_us
+from sink.store.entries import Entry, Filter, read_all
+from sink.store.migrate import upgrade
+from sink.store.positions import read_positions
+from sink.store.store import Store, open_store
+from sink.store.transitions import Request, Step, request_replays
+from sink.store.write_batch import Fenced, Written, decode_batch, write_batch
+from tests.sink_events import CODEC, KafkaRecord, at, records
+
+TOPIC = "instep.errors"
+NOW = to_us(at(10_000))
+
+
+@pytest.fixture(params=["postgresql", "sqlite"])
+def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
+    url = f"sqlite:///{tmp_path}/sink.db"
+    if request.param == "postgresql":
+        url = request.getfixturevalue("pg_database")
+    opened = open_store(url)
+    upgrade(opened.engine)
+    yield opened
+    opened.close()
+
+
+def ingest(
+    store: Store, messages: Sequence[KafkaRecord], *, start: int | None = None, high_water: int = -1
+) -> Written | Fenced:
+    batch = Batch(CODEC)
+    batch.add((TOPIC, messages[0].partition), messages, start, high_water)
+    return write_batch(store, decode_batch(batch), NOW)
+
+
+def told(store: Store, *events: Event) -> Written:
+    """Ingest events behind what was ingested before."""
+    with store.reading() as connection:
+        place = read_positions(connection, TOPIC).get((TOPIC, 0))
+    start = None if place is None else place.position
+    written = ingest(store, records(events, start or 0), start=start)
+    assert isinstance(written, Written)
+    return written
+
+
+def entries(store: Store, wanted: Filter | None = None) -> list[Entry]:
+    with store.reading() as connection:
+        return list(read_all(connection, wanted or Filter()))
+
+
+def only(store: Store) -> Entry:
+    (entry,) = entries(store)
+    return entry
+
+
+def request(actor: str = "ann", *, scheduled: bool = False) -> Request:
+    numbers = iter(range(1, 10_000))
+    return Request(actor, NOW, lambda: f"{actor}-{next(numbers)}", scheduled=scheduled, reason="because")
+
+
+def replayed(store: Store, *ids: str, asks: Request | None = None) -> list[Step]:
+    with store.writing() as connection:
+        return request_replays(connection, ids, asks or request())

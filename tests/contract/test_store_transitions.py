@@ -1,0 +1,197 @@
+"""What may be done to entries and what may not, on PostgreSQL and on SQLite."""
+
+import pytest
+
+from schemas.events import Resolution
+from sink.moment import to_us
+from sink.states import Action, Refusal, State, Verdict
+from sink.store.entries import read_replays
+from sink.store.progress import paused_mappings
+from sink.store.replays import claim, due_entries, mark_sent, read_verdicts, release, time_out
+from sink.store.store import Store
+from sink.store.transitions import Moved, Refused, close_by_hand
+from tests.contract.stored import NOW, entries, only, replayed, request, store, told
+from tests.sink_events import at, failed, progress, resolved
+
+__all__ = ["store"]
+
+
+def test_replay_is_asked_for_once(store: Store) -> None:
+    told(store, failed())
+    entry_id = only(store).id
+    assert replayed(store, entry_id) == [Moved(entry_id, "ann-1")]
+    assert replayed(store, entry_id) == [Refused(entry_id, State.REPLAYING, Refusal.UNDER_WAY)]
+    assert only(store).state is State.REPLAYING
+
+
+def test_replay_of_what_does_not_exist_or_is_over_is_refused(store: Store) -> None:
+    told(store, failed(), resolved(failed()))
+    entry_id = only(store).id
+    assert replayed(store, entry_id, "0" * 16) == [
+        Refused(entry_id, State.RESOLVED, Refusal.CLOSED),
+        Refused("0" * 16, None, Refusal.NOT_FOUND),
+    ]
+
+
+def test_replay_into_a_paused_app_is_refused_until_it_resumes(store: Store) -> None:
+    told(store, failed(), progress(paused_code="unavailable", seconds=9_999))
+    entry_id = only(store).id
+    assert replayed(store, entry_id) == [Refused(entry_id, State.OPEN, Refusal.PAUSED)]
+    told(store, progress(seconds=10_000))
+    assert replayed(store, entry_id) == [Moved(entry_id, "ann-1")]
+
+
+def test_pause_told_by_a_worker_that_fell_silent_holds_nobody(store: Store) -> None:
+    told(store, progress(paused_code="unavailable", seconds=1))
+    with store.reading() as connection:
+        assert paused_mappings(connection, NOW) == {}
+
+
+def test_app_failure_cannot_be_replayed(store: Store) -> None:
+    told(store, failed("crm", mapping="*", scope="app", position=None, original=None))
+    assert replayed(store, only(store).id) == [Refused(only(store).id, State.OPEN, Refusal.APP_FAILURE)]
+
+
+def test_request_carries_the_original_and_goes_out_once(store: Store) -> None:
+    told(store, failed())
+    replayed(store, only(store).id)
+    with store.writing() as connection:
+        (outgoing,) = claim(connection, NOW, 10)
+    with store.writing() as connection:
+        assert claim(connection, NOW + 1, 10) == []
+    assert outgoing.topic == "erp-crm.replay"
+    assert outgoing.request.original == failed().original
+    assert (outgoing.request.failure_id, outgoing.request.record_id) == (failed().failure_id, "C001")
+
+
+def test_request_that_was_not_sent_is_given_back(store: Store) -> None:
+    told(store, failed())
+    replayed(store, only(store).id)
+    with store.writing() as connection:
+        (outgoing,) = claim(connection, NOW, 10)
+        release(connection, [outgoing.request.replay_id])
+    with store.writing() as connection:
+        assert len(claim(connection, NOW + 1, 10)) == 1
+
+
+def test_request_of_a_sink_that_died_is_sent_by_another(store: Store) -> None:
+    told(store, failed())
+    replayed(store, only(store).id)
+    with store.writing() as connection:
+        claim(connection, NOW, 10)
+    with store.writing() as connection:
+        assert len(claim(connection, NOW + 61_000_000, 10)) == 1
+
+
+def test_request_whose_entry_shows_a_newer_failure_is_not_sent(store: Store) -> None:
+    told(store, failed())
+    replayed(store, only(store).id)
+    told(store, failed(offset=1))
+    with store.writing() as connection:
+        assert claim(connection, NOW, 10) == []
+        assert read_verdicts(connection, ["ann-1"]) == {"ann-1": (Verdict.SUPERSEDED, None)}
+
+
+def test_verdict_of_the_worker_settles_the_replay(store: Store) -> None:
+    told(store, failed())
+    replayed(store, only(store).id)
+    told(store, resolved(failed(), Resolution.REPLAY, replay_id="ann-1"))
+    assert (only(store).state, only(store).resolved_by) == (State.RESOLVED, "replay")
+    with store.reading() as connection:
+        assert [each.verdict for each in read_replays(connection, only(store).id)] == ["resolved"]
+
+
+def test_answers_to_several_replays_at_once_settle_each(store: Store) -> None:
+    told(store, failed("C1"), failed("C2"))
+    replayed(store, *(entry.id for entry in entries(store)))
+    answers = {"C1": "ann-1", "C2": "ann-2"}
+    told(store, *(resolved(failed(c), Resolution.REPLAY, replay_id=asked) for c, asked in answers.items()))
+    with store.reading() as connection:
+        verdicts = read_verdicts(connection, ["ann-1", "ann-2"])
+    assert verdicts == dict.fromkeys(verdicts, (Verdict.RESOLVED, None))
+    assert len(verdicts) == 2
+
+
+def test_replay_that_fails_again_opens_the_entry_with_the_new_failure(store: Store) -> None:
+    told(store, failed())
+    replayed(store, only(store).id)
+    told(store, failed(attempt=2, replay_id="ann-1", code="wrong_type"), failed(offset=1))
+    entry = only(store)
+    assert (entry.state, entry.count) == (State.OPEN, 3)
+    with store.reading() as connection:
+        assert read_verdicts(connection, ["ann-1"]) == {"ann-1": (Verdict.FAILED_AGAIN, "wrong_type")}
+
+
+def sent(store: Store) -> str:
+    """Ask for a replay of the only entry and mark it as sent."""
+    (step,) = replayed(store, only(store).id)
+    assert isinstance(step, Moved)
+    assert step.replay_id is not None
+    with store.writing() as connection:
+        claim(connection, NOW, 10)
+        mark_sent(connection, [step.replay_id], NOW)
+    return step.replay_id
+
+
+def test_replay_without_an_answer_is_unconfirmed_and_a_late_verdict_counts(store: Store) -> None:
+    told(store, failed())
+    replay_id = sent(store)
+    with store.writing() as connection:
+        assert time_out(connection, NOW + 1, NOW + 1, 10).unconfirmed == 1
+    assert only(store).state is State.UNCONFIRMED
+    told(store, resolved(failed(), Resolution.REPLAY, replay_id=replay_id))
+    assert only(store).state is State.RESOLVED
+    with store.reading() as connection:
+        assert read_verdicts(connection, [replay_id])[replay_id][0] is Verdict.RESOLVED
+
+
+def test_replay_that_was_never_sent_opens_again(store: Store) -> None:
+    told(store, failed())
+    replayed(store, only(store).id)
+    with store.writing() as connection:
+        assert time_out(connection, NOW + 1, NOW + 1, 10).not_sent == 1
+    assert only(store).state is State.OPEN
+
+
+def test_waiting_entry_is_due_at_its_time_and_not_into_a_paused_app(store: Store) -> None:
+    told(store, failed(seconds=0, retry_s=60))
+    with store.writing() as connection:
+        assert due_entries(connection, to_us(at(59)), 10) == []
+        assert due_entries(connection, to_us(at(60)), 10) == [only(store).id]
+    told(store, progress(paused_code="unavailable", seconds=60))
+    with store.writing() as connection:
+        assert due_entries(connection, to_us(at(61)), 10) == []
+
+
+@pytest.mark.parametrize(
+    ("action", "state", "by"),
+    [(Action.RESOLVE, State.RESOLVED, "hand"), (Action.DISCARD, State.DISCARDED, None)],
+)
+def test_closing_by_hand_makes_the_worker_forget(
+    store: Store, action: Action, state: State, by: str | None
+) -> None:
+    told(store, failed())
+    with store.writing() as connection:
+        close_by_hand(connection, [only(store).id], action, request())
+        (outgoing,) = claim(connection, NOW, 10)
+    entry = only(store)
+    assert (entry.state, entry.resolved_by, entry.closed_by, entry.reason) == (state, by, "ann", "because")
+    assert outgoing.request.decision == "drop"
+
+
+def test_closed_by_hand_stays_so_when_the_worker_has_forgotten(store: Store) -> None:
+    told(store, failed())
+    with store.writing() as connection:
+        close_by_hand(connection, [only(store).id], Action.DISCARD, request())
+    told(store, resolved(failed(), Resolution.DROPPED, replay_id="ann-1"))
+    assert only(store).state is State.DISCARDED
+
+
+@pytest.mark.parametrize("action", [Action.RESOLVE, Action.DISCARD])
+def test_closing_an_entry_under_way_or_over_is_refused(store: Store, action: Action) -> None:
+    told(store, failed("C001", 1), failed("C002", 2), resolved(failed("C002", 2)))
+    ids = [entry.id for entry in sorted(entries(store), key=lambda entry: entry.record_id)]
+    replayed(store, ids[0])
+    with store.writing() as connection:
+        steps = close_by_hand(connection, ids, action, request())
+    assert [step.reason for step in steps if isinstance(step, Refused)] == [Refusal.UNDER_WAY, Refusal.CLOSED]
