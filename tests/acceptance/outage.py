@@ -77,7 +77,13 @@ class Outages:
         found = {number for (number,) in self.crm.rows("select number from customers")}
         return set(numbers) <= found
 
-    def survive(self, break_it: Callable[[], None], mend_it: Callable[[], None], *codes: str) -> None:
+    def survive(
+        self,
+        break_it: Callable[[], None],
+        mend_it: Callable[[], None],
+        *codes: str,
+        meanwhile: Callable[[], None] = lambda: None,
+    ) -> None:
         """Break the app, send changes, mend it: paused, one app failure, nothing a record, nothing lost."""
         world, known = self.world, self.records()
         assigned, said = self.worker.log.count("partitions assigned"), len(self.worker.log)
@@ -86,6 +92,7 @@ class Outages:
             goods, bad = self.send()
             world.until(lambda: self._is_logged(said, codes), what=f"a pause, for {' or '.join(codes)}")
             world.until(lambda: self._is_told(codes), what=f"one app failure, {' or '.join(codes)}")
+            meanwhile()
             assert world.paused(program=self.worker)
             assert self.records() == known, "a record was reported while the app was broken"
         finally:
