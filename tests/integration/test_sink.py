@@ -146,11 +146,11 @@ def test_group_whose_offsets_are_lost_goes_on_from_the_store(setup: SinkSetup) -
     with running(setup) as sink:
         eventually(lambda: len(setup.entries()) == 50)
         sink.stop()
-    other_group = replace(setup, settings={"group": "another"})
+    other_group = replace(setup, settings={"group": f"{setup.group}.another"})
     with running(other_group) as sink:
         send(setup.bootstrap, setup.topic, [failed("last", 99)])
         eventually(lambda: len(setup.entries()) == 51)
-        assert sink.metric('instep_sink_events_total{result="new",type="failed"}') == 1
+        eventually(lambda: sink.metric('instep_sink_events_total{result="new",type="failed"}') == 1)
         assert sink.metric('instep_sink_events_total{result="stale",type="failed"}') == 0
 
 
