@@ -66,7 +66,8 @@ class World:
         self.name = f"world-{uuid4().hex[:10]}"
         self.folder = folder / self.name
         self.folder.mkdir(parents=True)
-        self.bootstrap, self.partitions, self.mappings = bootstrap, partitions, mappings
+        self.bootstrap, self.partitions = bootstrap, partitions
+        self.mappings, self.apps = mappings, apps
         self.errors_topic, self.replay_topic = f"{self.name}.errors", f"{self.name}.replay"
         self.programs: list[Program] = []
         self._sink_port = free_port()
