@@ -45,14 +45,16 @@ def consumer(config: KafkaConfig, group: str | None, **options: Any) -> KafkaCon
 
 
 def producer(config: KafkaConfig, **options: Any) -> KafkaProducer:
-    """Return a producer that doubles and loses nothing; raises KafkaUnreachable.
+    """Return a producer that loses nothing and keeps the order; raises KafkaUnreachable.
 
-    Large batches, as an idempotent producer has but one under way for each partition. `options` as in `consumer`;
-    `max_request_size` bounds what one message may have.
+    It may double a message whose acknowledgement was lost, which every reader of ours takes for one. An idempotent
+    producer would not, but stays broken for good after a refused or expired batch. Large batches, as but one is under
+    way at a time. `options` as in `consumer`; `max_request_size` bounds what one message may have.
     """
     ours = {
         "acks": "all",
-        "enable_idempotence": True,
+        "enable_idempotence": False,
+        "max_in_flight_requests_per_connection": 1,
         "linger_ms": 20,
         "batch_size": 512 << 10,
         "compression_type": "lz4",

@@ -35,6 +35,8 @@ from worker.report import Reporter
 from worker.state.store import StateStore
 
 DONE, FAILED = 0, 1
+# with what the loop takes to end, within the ten seconds that a stop may take
+LEAVE_TIMEOUT_S = 1.5
 # decoding runs beside the lanes' and the client's threads, which else wait 5 ms each time they want the interpreter back
 SWITCH_INTERVAL_S = 0.0005
 
@@ -108,7 +110,7 @@ class Worker:
         opened = until_reachable(lambda: open_consumer(self.config), stop)
         if opened is None:
             return DONE
-        self.closing.callback(close_consumer, opened)
+        self.closing.callback(close_consumer, opened, LEAVE_TIMEOUT_S)
         topics = [
             *dict.fromkeys(each.source.topic for each in self.config.mappings.values()),
             kafka.replay_topic,

@@ -4,10 +4,11 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from kafka import KafkaAdminClient, KafkaConsumer, TopicPartition
+from kafka.errors import KafkaError
 from kafka.structs import OffsetAndMetadata
 
 from worker.loop import Loop
-from worker.metrics import POSITION_TIMEOUT_MS
+from worker.metrics import position_of
 
 CHECK_PERIOD_S = 0.3
 
@@ -33,7 +34,10 @@ class Drain:
         rest = {place: end for place, end in self.ends.items() if mine.get(place, 0) < end}
         if not rest:
             return True
-        committed = self.admin.list_group_offsets(self.group)[self.group]
+        try:
+            committed = self.admin.list_group_offsets(self.group)[self.group]
+        except KafkaError:
+            return False
         return all(place in committed and committed[place].offset >= end for place, end in rest.items())
 
 
@@ -50,9 +54,5 @@ def ends_now(consumer: KafkaConsumer, topics: Iterable[str]) -> dict[TopicPartit
 
 def _positions(consumer: KafkaConsumer, places: Iterable[TopicPartition]) -> dict[TopicPartition, int]:
     assigned = consumer.assignment()
-    known = {
-        place: consumer.position(place, timeout_ms=POSITION_TIMEOUT_MS)
-        for place in places
-        if place in assigned
-    }
+    known = {place: position_of(consumer, place) for place in places if place in assigned}
     return {place: offset for place, offset in known.items() if offset is not None}

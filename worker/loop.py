@@ -29,7 +29,7 @@ LET_GO_S = 1.0
 HOLD_S = 1.0
 STOP_TIMEOUT_S = 5.0
 REVOKE_TIMEOUT_S = 20.0
-COMMIT_TIMEOUT_MS = 5000
+COMMIT_TIMEOUT_MS = 2000
 
 Prepare = Callable[[Sequence[Message]], Batch]
 
@@ -191,10 +191,21 @@ class Loop:
             if is_drained is not None and self.is_idle and is_drained(self):
                 break
             busy = any(runner.busy for runner in self.runners)
-            polled = self.consumer.poll(BUSY_POLL_MS if busy else POLL_TIMEOUT_MS, max_records=self.batch)
+            messages = self._poll(BUSY_POLL_MS if busy else POLL_TIMEOUT_MS)
             self.on_poll()
-            self._hand_out([message for messages in polled.values() for message in messages])
+            self._hand_out(messages)
         self._finish()
+
+    def _poll(self, timeout_ms: int) -> list[Message]:
+        try:
+            polled = self.consumer.poll(timeout_ms, max_records=self.batch)
+        except KafkaError as error:
+            if error.__cause__ is not None:
+                raise  # it comes out of our own code, called while partitions moved
+            self.log.warning("nothing polled", reason=type(error).__name__)
+            self.stop.wait(timeout_ms / 1000)
+            return []
+        return [message for messages in polled.values() for message in messages]
 
     @property
     def is_idle(self) -> bool:

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 
 from kafka import KafkaConsumer, TopicPartition
+from kafka.errors import KafkaError
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from prometheus_client.core import HistogramMetricFamily
 from prometheus_client.registry import Collector
@@ -163,7 +164,16 @@ def lags(consumer: KafkaConsumer) -> Mapping[TopicPartition, int]:
     known: dict[TopicPartition, int] = {}
     for place in consumer.assignment():
         end = consumer.highwater(place)
-        position = consumer.position(place, timeout_ms=POSITION_TIMEOUT_MS) if end is not None else None
+        position = position_of(consumer, place) if end is not None else None
         if end is not None and position is not None:
             known[place] = max(0, end - position)
     return known
+
+
+def position_of(consumer: KafkaConsumer, place: TopicPartition) -> int | None:
+    """Return the offset of the next message to be polled; None while it cannot be told."""
+    try:
+        position: int | None = consumer.position(place, timeout_ms=POSITION_TIMEOUT_MS)
+    except KafkaError:
+        return None
+    return position

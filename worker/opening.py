@@ -40,6 +40,8 @@ from worker.state.migrate import upgrade
 
 # what a fetch may bring bounds the memory: a response is held several times over while it is read
 FETCH_BYTES = 8 << 20
+# what a worker that ends gives progress reports that are still under way
+SEND_TIMEOUT_S = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,7 +146,7 @@ def open_services(
         return []
     closing.callback(engine.dispose)
     closing.callback(asking.close)
-    closing.callback(close_producer, sending)
+    closing.callback(close_producer, sending, SEND_TIMEOUT_S)
     if engine.dialect.name == "sqlite" and has_members(asking, config.kafka.group):
         what = (
             "another worker of this group is running; several need a state store that they share: PostgreSQL"
