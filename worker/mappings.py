@@ -37,12 +37,20 @@ def compile_mapping(name: str, config: MappingConfig, description: Description) 
 
 
 def recompile(plan: MappingPlan, connector: Connector) -> MappingPlan | Refused:
-    """Return a mapping for the columns that its target has now."""
+    """Return a mapping for the columns that its target has now; Refused where one is gone that it has written so far.
+
+    A mapping that names no fields goes on without a column only from a restart on: a person has seen it then.
+    """
     description = connector.describe(plan.target_entity)
     if isinstance(description, Refused):
         return description
     fresh = replace(plan, description=description, row_plans={})
+    written = {column for each in plan.row_plans.values() for column in each.columns}
     faults = find_problems(fresh)
+    faults += [
+        Fault("field_missing", {"entity": plan.target_entity, "column": column})
+        for column in sorted(written - set(description.columns))
+    ]
     return Refused(faults[0]) if faults else fresh
 
 
