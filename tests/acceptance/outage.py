@@ -4,7 +4,6 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from itertools import count
 from pathlib import Path
-from typing import Any
 from uuid import uuid4
 
 from sqlalchemy import make_url
@@ -54,9 +53,8 @@ class Outages:
         """End the connections of the user."""
         self.do(CUT[self.crm.dialect])
 
-    def send(self, good: int = 20) -> tuple[list[str], str]:
-        """Send good customers and one bad one among them; returns their numbers."""
-        turn = next(self._numbers)
+    def send(self, turn: int, good: int = 20) -> tuple[list[str], str]:
+        """Send good customers, one bad one among them, and an order; returns the customers' numbers."""
         goods, bad = [f"c{turn}-{n}" for n in range(good)], f"bad{turn}"
         self.world.put("customers", *({"number": number, "name": "fine"} for number in goods[: good // 2]))
         self.world.put("customers", {"number": bad, "name": "much too long"})
@@ -87,9 +85,10 @@ class Outages:
         """Break the app, send changes, mend it: paused, one app failure, nothing a record, nothing lost."""
         world, known = self.world, self.records()
         assigned, said = self.worker.log.count("partitions assigned"), len(self.worker.log)
+        turn = next(self._numbers)
         break_it()
         try:
-            goods, bad = self.send()
+            goods, bad = self.send(turn)
             world.until(lambda: self._is_logged(said, codes), what=f"a pause, for {' or '.join(codes)}")
             world.until(lambda: self._is_told(codes), what=f"one app failure, {' or '.join(codes)}")
             meanwhile()
@@ -99,6 +98,7 @@ class Outages:
             mend_it()
         world.settle()
         assert self.applied(goods)
+        assert self.crm.rows(f"select total from orders where id = {turn}") == [(turn,)]
         assert self.records() == known | {bad}
         world.until(lambda: self.app_entry()["state"] == "resolved", what="the app's entry closes")
         assert self.app_entry()["resolved_by"] == "released"
@@ -130,8 +130,7 @@ def running_outages(folder: Path, bootstrap: str, crm: Target) -> Iterator[Outag
     crm.execute(*TABLES, *(fill(statement, crm, user) for statement in GRANTS[crm.dialect]))
     url = make_url(crm.url).set(username=user, password=PASSWORD).render_as_string(hide_password=False)
     with closing_worlds(folder, bootstrap) as make:
-        fields: dict[str, Any] = {"fields": ["name"]}
-        mappings = {"customers": mapping("customers", "number", **fields), "orders": mapping("orders")}
+        mappings = {"customers": mapping("customers", "number", fields=["name"]), "orders": mapping("orders")}
         # longer than a server takes to see a deadlock
         app = {"url": url, "options": {"lock_timeout_s": 3}}
         # a worker that stops to poll for longer than this falls out of its group

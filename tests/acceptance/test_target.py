@@ -124,6 +124,22 @@ def test_the_worker_pauses_and_goes_on_where_it_stopped_when_the_app(outages: Ou
     outages.survive(break_it, lambda: outages.do(*fault.mended), fault.code)
 
 
+def test_a_column_that_the_mapping_does_not_name_is_not_left_out_when_it_is_renamed(outages: Outages) -> None:
+    world = outages.world
+    world.put("orders", {"id": 1000, "total": 1})
+    world.settle()
+    outages.do("alter table orders rename column total to amount")
+
+    world.put("orders", {"id": 1001, "total": 2})
+    world.until(lambda: world.paused(program=outages.worker), what="the worker pauses")
+    world.until(lambda: outages.app_entry()["state"] == "open", what="the app's failure")
+    assert outages.app_entry()["code"] == "field_missing"
+    outages.do("alter table orders rename column amount to total")
+    world.settle()
+
+    assert outages.crm.rows("select total from orders where id = 1001") == [(2,)]
+
+
 def test_a_locked_record_waits_alone_and_is_released(outages: Outages) -> None:
     crm, world, known = outages.crm, outages.world, outages.records()
     holder = crm.connect()
