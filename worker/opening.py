@@ -40,6 +40,8 @@ from worker.state.migrate import upgrade
 
 # what a fetch may bring bounds the memory: a response is held several times over while it is read
 FETCH_BYTES = 8 << 20
+# the client's own, where the configuration names none
+SESSION_TIMEOUT_MS = 45_000
 # what a worker that ends gives progress reports that are still under way
 SEND_TIMEOUT_S = 1.0
 
@@ -147,7 +149,7 @@ def open_services(
     closing.callback(engine.dispose)
     closing.callback(asking.close)
     closing.callback(close_producer, sending, SEND_TIMEOUT_S)
-    if engine.dialect.name == "sqlite" and has_members(asking, config.kafka.group):
+    if engine.dialect.name == "sqlite" and not is_alone(asking, config, stop, log):
         what = (
             "another worker of this group is running; several need a state store that they share: PostgreSQL"
         )
@@ -180,6 +182,24 @@ def open_translator(config: Config, closing: ExitStack) -> Translator:
     decoders = {each: Decoder(find_schema, format=each) for each in formats}
     by_mapping = {name: decoders[mapping.format] for name, mapping in config.mappings.items()}
     return Translator(by_mapping, {name: each.key_fields for name, each in by_mapping.items()})
+
+
+def is_alone(
+    admin: KafkaAdminClient, config: Config, stop: threading.Event, log: FilteringBoundLogger
+) -> bool:
+    """Whether no other worker is in the group; asks for as long as Kafka takes one that was killed for alive."""
+    told = False
+    for _ in range(config.kafka.client.get("session_timeout_ms", SESSION_TIMEOUT_MS) // 1000 + 3):
+        if stop.is_set() or not has_members(admin, config.kafka.group):
+            return True
+        if not told:
+            log.warning(
+                "another worker is in the group; waiting, as it may have been killed",
+                group=config.kafka.group,
+            )
+            told = True
+        stop.wait(1)
+    return False
 
 
 def has_members(admin: KafkaAdminClient, group: str) -> bool:
