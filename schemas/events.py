@@ -11,6 +11,8 @@ _FAILURES = uuid.UUID("6f1c1b52-3f0e-5a1b-9f35-0d2f6a7c9e11")
 
 ALL_MAPPINGS = "*"
 FAILURE_HEADER = "instep-failure"
+# on what answers a replay: the sink reads such an event even in a flood of others
+REPLAY_HEADER = "instep-replay"
 
 Headers = tuple[tuple[str, bytes | None], ...]
 

@@ -12,7 +12,7 @@ from typing import Any
 import orjson
 
 from schemas.codec import Codec, Unreadable
-from schemas.events import FAILURE_HEADER, Event, SyncFailed, SyncProgress, SyncResolved
+from schemas.events import FAILURE_HEADER, REPLAY_HEADER, Event, SyncFailed, SyncProgress, SyncResolved
 from sink.fold import Heard, with_decoded
 
 Partition = tuple[str, int]
@@ -44,11 +44,20 @@ class EntryEvents:
     heard: list[Heard]
 
 
+class ValueDroppedError(Exception):
+    """An event that was taken for one of a flood has to be decoded after all: gather again with `keep_values`."""
+
+
 @dataclass(slots=True)
 class Batch:
-    """What was gathered so far; grows by `add`, is decoded once by `decode`."""
+    """What was gathered so far; grows by `add`, is decoded by `entries`.
+
+    Without `keep_values` the bytes of a failure go as soon as another failure of its record follows, which is what keeps
+    a flood small; `size_bytes` are those that stayed.
+    """
 
     codec: Codec
+    keep_values: bool = False
     spans: dict[Partition, Span] = field(default_factory=dict)
     heard: dict[bytes, list[Heard]] = field(default_factory=dict)
     progress: dict[bytes, Any] = field(default_factory=dict)
@@ -105,24 +114,34 @@ class Batch:
         return str(orjson.loads(key)[0])
 
     def decode(self, heard: Heard) -> SyncFailed | SyncResolved | None:
-        """Return the event, or None after setting its message aside."""
+        """Return the event, or None after setting its message aside; raises ValueDroppedError where its bytes went."""
+        if heard.message is None:
+            raise ValueDroppedError
         event = self._read(heard.message)
         return event if isinstance(event, SyncFailed | SyncResolved) else None
 
     def _hear(self, message: Any, failed: bool) -> None:
         event = None
-        failure_id = _failure_header(message.headers)
+        failure_id, answers = _headers(message.headers)
         if failure_id is None:
             read = self._read(message)
             if not isinstance(read, SyncFailed | SyncResolved):
                 return
             event, failure_id = read, read.failure_id
-        heard = Heard(failed, failure_id, message.timestamp, event, message)
+        heard = Heard(failed, failure_id, message.timestamp, event, message, answers)
         known = self.heard.get(message.key)
         if known is None:
             self.heard[message.key] = [heard]
-        else:
-            known.append(heard)
+            return
+        if failed and not self.keep_values and known[-1].failure_id != failure_id:
+            self._drop_value(known)
+        known.append(heard)
+
+    def _drop_value(self, known: list[Heard]) -> None:
+        last = known[-1]
+        if last.failed and not last.answers and last.event is None:
+            self.size_bytes -= len(last.message.value)
+            known[-1] = Heard(True, last.failure_id, last.at_ms, None)
 
     def _read(self, message: Any) -> Event | None:
         event = self.codec.decode(message.value)
@@ -160,11 +179,14 @@ def entry_id(key: bytes) -> str:
     return hashlib.sha256(key).hexdigest()[:16]
 
 
-def _failure_header(headers: Sequence[tuple[str, bytes | None]]) -> str | None:
+def _headers(headers: Sequence[tuple[str, bytes | None]]) -> tuple[str | None, bool]:
+    failure_id, answers = None, False
     for name, value in headers:
         if name == FAILURE_HEADER and value is not None:
-            return value.decode("ascii", "replace")
-    return None
+            failure_id = value.decode("ascii", "replace")
+        elif name == REPLAY_HEADER:
+            answers = True
+    return failure_id, answers
 
 
 def _key_fits(key: bytes, event: Event) -> bool:

@@ -1,7 +1,7 @@
 """What a run of events makes of one entry. Pure.
 
 What the fold needs of most events stands outside their value: the key names the entry, the schema's fingerprint the
-type, a header the failure. Only a resolution, and a failure that nothing or a resolution follows, is decoded.
+type, a header the failure. Decoded are resolutions, answers to replays, and failures that no other failure follows.
 """
 
 from collections.abc import Callable, Sequence
@@ -31,7 +31,7 @@ _VERDICTS = {
 class Heard(NamedTuple):
     """One event about an entry, in the order of the topic; `event` is None while it is not decoded.
 
-    `message` is where it can be decoded from. A named tuple, as one is made for each event of a flood.
+    `answers` a replay, as a header says. `message` is where it can be decoded from. A named tuple, as one is made for each event of a flood.
     """
 
     failed: bool
@@ -39,6 +39,7 @@ class Heard(NamedTuple):
     at_ms: int
     event: SyncFailed | SyncResolved | None
     message: Any = None
+    answers: bool = False
 
 
 class Attempt(NamedTuple):
@@ -108,7 +109,7 @@ def with_decoded(
 ) -> list[Heard]:
     """Return the events with the values that the fold asks for; what `decode` answers with None is left out.
 
-    `all_failures` decodes every failure: where a replay is under way, any of them may be the answer.
+    `all_failures` decodes every failure, for events that do not come in the order of their changes.
     """
     repeats = _repeats(standing, heard)
     unreadable: set[str] = set()
@@ -119,7 +120,7 @@ def with_decoded(
         if index in repeats:
             kept.append(event)
             continue
-        wanted = not event.failed or all_failures or not before_failure
+        wanted = all_failures or event.answers or not event.failed or not before_failure
         if wanted and event.event is None:
             value = decode(event)
             if value is None:

@@ -19,7 +19,7 @@ from kafka.structs import OffsetAndMetadata
 
 from plumbing.unreachable import UnreachableError
 from schemas.codec import Codec
-from sink.batch import Batch, Partition
+from sink.batch import Batch, Partition, ValueDroppedError
 from sink.health import Pulse
 from sink.metrics import SinkMetrics
 from sink.store.positions import Ingested, read_positions, start_anew
@@ -28,7 +28,7 @@ from sink.store.write_batch import Decoded, Fenced, Written, decode_batch, write
 
 LOOP = "ingest"
 # What a batch may hold. Many messages, so that of a flood few are decoded; few entries, as theirs take the memory.
-BATCH_MESSAGES = 20_000
+BATCH_MESSAGES = 50_000
 BATCH_ENTRIES = 2500
 BATCH_BYTES = 6 << 20
 BATCH_SECONDS = 2.0
@@ -79,6 +79,7 @@ class Ingest:
         self._assignment = _Assignment()
         self._positions: dict[Partition, Ingested | None] = {}
         self._lost = True
+        self._keep_values = False
         self._writer = ThreadPoolExecutor(1, thread_name_prefix="writer")
         self._writing: tuple[Decoded, Future[Written | Fenced]] | None = None
 
@@ -107,14 +108,15 @@ class Ingest:
         batch = self._gather(stop)
         if self._assignment.changed:
             return
-        decoded = decode_batch(batch) if batch.messages else None
+        decoded = self._decode(batch)
         if self._finish_writing() and decoded is not None:
+            self._keep_values = False
             future = self._writer.submit(write_batch, self._store, decoded, self._clock_us())
             self._writing = decoded, future
 
     def _gather(self, stop: threading.Event) -> Batch:
         """Poll until the batch is full or has taken long enough; while one is being written there is no hurry."""
-        batch = Batch(self._codec)
+        batch = Batch(self._codec, keep_values=self._keep_values)
         until = time.monotonic() + BATCH_SECONDS
         while not _is_full(batch):
             idle = self._writing is None or self._writing[1].done()
@@ -137,6 +139,17 @@ class Ingest:
         self._metrics.lag(self._lag())
         return batch
 
+    def _decode(self, batch: Batch) -> Decoded | None:
+        try:
+            return decode_batch(batch) if batch.messages else None
+        except ValueDroppedError:
+            self._read_again()
+            return None
+
+    def _read_again(self) -> None:
+        self._lost = True
+        self._keep_values = True
+
     def _finish_writing(self) -> bool:
         """Wait for the batch that is being written; False when it is not in the store."""
         if self._writing is None:
@@ -147,6 +160,9 @@ class Ingest:
             written = future.result()
         except StoreAway as error:
             self._lose_place(_STORE, f"the database is away: {type(error).__name__}")
+            return False
+        except ValueDroppedError:
+            self._read_again()
             return False
         if isinstance(written, Fenced):
             self._log.info("another sink has taken over", partitions=len(written.partitions))

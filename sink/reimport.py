@@ -40,7 +40,7 @@ def reimport(store: Store, codec: Codec, now_us: int, *, newer_only: bool = Fals
 
 
 def _read(codec: Codec, page: Sequence[Quarantined]) -> tuple[Batch, list[Quarantined]]:
-    trial = Batch(codec)
+    trial = Batch(codec, keep_values=True)
     trial.add(("", 0), page, None, -1)
     for heard in (each for events in trial.heard.values() for each in events):
         trial.decode(heard)
@@ -48,7 +48,7 @@ def _read(codec: Codec, page: Sequence[Quarantined]) -> tuple[Batch, list[Quaran
     # what follows an unreadable message of its record waits with it
     unread = {unread.message.key for unread in trial.unread}
     readable = [message for message in page if message.key is not None and message.key not in unread]
-    batch = Batch(codec)
+    batch = Batch(codec, keep_values=True)
     if readable:
         batch.add(("", 0), readable, None, -1)
     return batch, readable

@@ -8,6 +8,7 @@ from typing import Any
 from schemas.codec import Codec
 from schemas.events import (
     FAILURE_HEADER,
+    REPLAY_HEADER,
     Event,
     OriginalRecord,
     Outcome,
@@ -136,6 +137,8 @@ def record(event: Event, offset: int, *, partition: int = 0, header: bool = True
     headers: list[tuple[str, bytes | None]] = []
     if header and isinstance(event, SyncFailed | SyncResolved):
         headers.append((FAILURE_HEADER, event.failure_id.encode()))
+        if event.replay_id is not None:
+            headers.append((REPLAY_HEADER, event.replay_id.encode()))
     moment = event.failed_at if isinstance(event, SyncFailed) else START
     return KafkaRecord(
         offset,

@@ -9,7 +9,7 @@ from kafka.errors import KafkaError, MessageSizeTooLargeError
 from kafka.producer.future import FutureRecordMetadata
 from structlog.typing import FilteringBoundLogger
 
-from schemas.events import FAILURE_HEADER, Event, SyncFailed, SyncResolved, event_key
+from schemas.events import FAILURE_HEADER, REPLAY_HEADER, Event, SyncFailed, SyncResolved, event_key
 from worker.report import fit
 
 ACKNOWLEDGE_TIMEOUT_S = 30.0
@@ -56,6 +56,8 @@ class ErrorsTopic:
             event = fit(event, self._encode, self._limit_bytes)
         if isinstance(event, SyncFailed | SyncResolved):
             headers.append((FAILURE_HEADER, event.failure_id.encode()))
+            if event.replay_id is not None:
+                headers.append((REPLAY_HEADER, event.replay_id.encode()))
         return self._producer.send(self._topic, self._encode(event), key=event_key(event), headers=headers)
 
 

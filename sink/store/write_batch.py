@@ -163,13 +163,9 @@ def _fold_one(
 ) -> None:
     before = None if known is None else known.standing
     heard = events.heard
-    if before is not None:
-        every = all_failures or before.replay_id is not None
-        # what was decoded without knowing the entry is right unless it is known to have heard of a part
-        if every or may_repeat(before, heard):
-            heard = with_decoded(before, heard, batch.decode, all_failures=every)
-    elif all_failures:
-        heard = with_decoded(None, heard, batch.decode, all_failures=True)
+    # what was decoded without knowing the entry is right unless the entry has heard of a part
+    if all_failures or (before is not None and may_repeat(before, heard)):
+        heard = with_decoded(before, heard, batch.decode, all_failures=all_failures)
     folded = fold(before, heard)
     _count(folded, rows)
     if folded.standing is None:

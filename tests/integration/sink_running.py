@@ -20,7 +20,7 @@ from sqlalchemy.exc import DBAPIError
 
 from schemas.config.model import Config
 from schemas.config.parse import parse_config
-from schemas.events import FAILURE_HEADER, Event, SyncFailed, SyncResolved, event_key
+from schemas.events import FAILURE_HEADER, REPLAY_HEADER, Event, SyncFailed, SyncResolved, event_key
 from sink.store import tables
 from sink.store.entries import Entry, Filter, read_all
 from sink.store.store import Store, open_store
@@ -198,5 +198,7 @@ def send(bootstrap: str, topic: str, events: Sequence[Event]) -> None:
             headers = []
             if isinstance(event, SyncFailed | SyncResolved):
                 headers = [(FAILURE_HEADER, event.failure_id.encode())]
+                if event.replay_id is not None:
+                    headers.append((REPLAY_HEADER, event.replay_id.encode()))
             producer.send(topic, CODEC.encode(event), key=event_key(event), headers=headers)
         producer.flush(30)

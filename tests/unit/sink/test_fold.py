@@ -14,7 +14,12 @@ from tests.sink_events import failed, resolved
 
 def heard(*events: SyncFailed | SyncResolved) -> list[Heard]:
     """Events as they come from the topic: not decoded, with themselves as their message."""
-    return [Heard(isinstance(e, SyncFailed), e.failure_id, int(moment(e) * 1000), None, e) for e in events]
+    return [
+        Heard(
+            isinstance(e, SyncFailed), e.failure_id, int(moment(e) * 1000), None, e, e.replay_id is not None
+        )
+        for e in events
+    ]
 
 
 def moment(event: SyncFailed | SyncResolved) -> float:
@@ -22,10 +27,7 @@ def moment(event: SyncFailed | SyncResolved) -> float:
 
 
 def told(standing: Standing | None, *events: SyncFailed | SyncResolved) -> Folded:
-    under_way = standing is not None and standing.replay_id is not None
-    return fold(
-        standing, with_decoded(standing, heard(*events), lambda each: each.message, all_failures=under_way)
-    )
+    return fold(standing, with_decoded(standing, heard(*events), lambda each: each.message))
 
 
 def standing(*events: SyncFailed | SyncResolved) -> Standing:
