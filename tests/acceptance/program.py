@@ -22,7 +22,15 @@ def clean_environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
 class Program:
     """A running command; `number` tells apart several of the same kind, each with a port of its own."""
 
-    def __init__(self, arguments: list[str], log: Path, *, number: int = 0, port: int = 0) -> None:
+    def __init__(
+        self,
+        arguments: list[str],
+        log: Path,
+        *,
+        number: int = 0,
+        port: int = 0,
+        environment: Mapping[str, str] | None = None,
+    ) -> None:
         self.number, self.port, self.log_file = number, port, log
         with log.open("ab") as output:
             self._process = subprocess.Popen(
@@ -31,7 +39,7 @@ class Program:
                 stdout=output,
                 stderr=subprocess.STDOUT,
                 cwd=log.parent,
-                env=clean_environment(),
+                env=clean_environment(environment),
                 start_new_session=True,
             )
 
