@@ -117,7 +117,7 @@ def with_decoded(
     before_failure = False
     for index in range(len(heard) - 1, -1, -1):
         event = heard[index]
-        if index in repeats:
+        if index in repeats and not event.answers:
             kept.append(event)
             continue
         wanted = all_failures or event.answers or not event.failed or not before_failure
@@ -190,13 +190,13 @@ class _Course:
         self.new = self.repeats = self.resolved = self.unknown = 0
 
     def fail(self, event: Heard) -> None:
+        failure = event.event if isinstance(event.event, SyncFailed) else None
+        if failure is not None and failure.replay_id is not None:
+            self._settle(failure.replay_id, Verdict.FAILED_AGAIN, failure.code)
         if event.failure_id in self.recent:
             self.repeats += 1
             return
-        failure = event.event if isinstance(event.event, SyncFailed) else None
         self._remember(event, failure)
-        if failure is not None and failure.replay_id is not None:
-            self._settle(failure.replay_id, Verdict.FAILED_AGAIN, failure.code)
         if failure is not None and _is_before(failure.position, self.position):
             self.repeats += 1  # an older failure that was read late: the entry shows a newer one
             return

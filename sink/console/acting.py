@@ -24,7 +24,7 @@ _LOOK_AGAIN_S = 0.3
 _SHOWN_AT_MOST = 20
 _GOOD = frozenset({Verdict.RESOLVED, Verdict.SUPERSEDED})
 _VERBS = {
-    Action.REPLAY: ("replay", "sent to the worker"),
+    Action.REPLAY: ("replay", "asked for; the running sink sends the request to the worker"),
     Action.RESOLVE: ("resolve", "resolved"),
     Action.DISCARD: ("discard", "discarded"),
 }

@@ -45,7 +45,7 @@ def clear(
         typer.echo(str(error), err=True)
         return 1
     if cleared.archive is not None:
-        typer.echo(f"{cleared.deleted} deleted; they are in {archive}.")
+        typer.echo(f"{cleared.deleted} deleted, and kept in {archive}.")
         typer.echo(f"Bring them back with: instep errors restore {archive}")
     if cleared.changed:
         typer.echo(f"{cleared.changed} changed meanwhile and were left alone.")

@@ -47,6 +47,12 @@ _FIXERS = {
 }
 # what a person has to type
 _SHORT_ID = 8
+_ENDED = {
+    "replay": "by a replay",
+    "superseded": "by a newer change of the record",
+    "released": "by itself, when tried again",
+    "hand": "by hand",
+}
 _MEANINGS = {
     State.OPEN: "somebody has to look at it",
     State.WAITING: "it is tried again by itself",
@@ -171,7 +177,7 @@ def _print_table(entries: list[Entry], wanted: Filter, selection: Selection, mom
 def _print_head(console: Console, entry: Entry) -> None:
     state = Text(f"{entry.state}", style=_STYLES[entry.state])
     if entry.resolved_by is not None:
-        state.append(f" by {entry.resolved_by}")
+        state.append(f" {_ENDED.get(entry.resolved_by, entry.resolved_by)}")
     console.print(Text.assemble((entry.id, "bold"), "  ", state, f": {_MEANINGS[entry.state]}"))
     console.print(Text(f"\n{inert(entry.message)}\n", style="bold"))
 
