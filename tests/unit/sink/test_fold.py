@@ -134,6 +134,15 @@ def test_failed_replay_settles_it_and_opens_the_entry() -> None:
     ]
 
 
+def test_replay_asked_for_twice_is_answered_by_the_same_failure_told_twice() -> None:
+    once = standing(failed(), failed(attempt=2, replay_id="r1"))
+    asked_again = dataclasses.replace(once, state=State.REPLAYING, replay_id="r2")
+    folded = told(asked_again, failed(attempt=2, replay_id="r2"))
+    assert folded.standing is not None
+    assert (folded.standing.state, folded.standing.replay_id, folded.standing.count) == (State.OPEN, None, 2)
+    assert [each.replay_id for each in folded.settled] == ["r2"]
+
+
 def test_answer_to_a_replay_is_found_in_a_flood() -> None:
     events = [failed(attempt=2, replay_id="r1"), failed(offset=1), failed(offset=2)]
     assert [s.replay_id for s in told(replaying(failed()), *events).settled] == ["r1"]
