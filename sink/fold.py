@@ -128,7 +128,8 @@ def with_decoded(
                 continue
             event = event._replace(event=value)
         kept.append(event)
-        before_failure = event.failed
+        if index not in repeats:
+            before_failure = event.failed
     kept.reverse()
     if unreadable:
         return [event for event in kept if event.event is not None or event.failure_id not in unreadable]

@@ -143,6 +143,12 @@ def test_replay_asked_for_twice_is_answered_by_the_same_failure_told_twice() -> 
     assert [each.replay_id for each in folded.settled] == ["r2"]
 
 
+def test_answer_told_twice_does_not_hide_the_new_failure_before_it() -> None:
+    once = standing(failed(), failed(attempt=2, replay_id="r1"))
+    folded = told(once, failed(offset=5), failed(attempt=2, replay_id="r2"))
+    assert folded.failure == failed(offset=5)
+
+
 def test_answer_to_a_replay_is_found_in_a_flood() -> None:
     events = [failed(attempt=2, replay_id="r1"), failed(offset=1), failed(offset=2)]
     assert [s.replay_id for s in told(replaying(failed()), *events).settled] == ["r1"]
