@@ -90,7 +90,7 @@ class Outages:
         try:
             goods, bad = self.send(turn)
             world.until(lambda: self._is_logged(said, codes), what=f"a pause, for {' or '.join(codes)}")
-            world.until(lambda: self._is_told(codes), what=f"one app failure, {' or '.join(codes)}")
+            world.until(lambda: self.is_told(codes), what=f"one app failure, {' or '.join(codes)}")
             meanwhile()
             assert world.paused(program=self.worker)
             assert self.records() == known, "a record was reported while the app was broken"
@@ -110,7 +110,8 @@ class Outages:
     def _is_logged(self, since: int, codes: tuple[str, ...]) -> bool:
         return any(f'"code": "{code}"' in self.worker.log[since:] for code in codes)
 
-    def _is_told(self, codes: tuple[str, ...]) -> bool:
+    def is_told(self, codes: tuple[str, ...]) -> bool:
+        """Whether the app has an open entry with one of these codes."""
         told = [entry for entry in self.world.entries("--mapping", "*") if entry["record_id"] == "crm"]
         return [(entry["state"], entry["code"] in codes) for entry in told] == [("open", True)]
 

@@ -5,17 +5,19 @@ import subprocess
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from io import StringIO
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
 import yaml
-from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer, TopicPartition
-from kafka.errors import KafkaError
+from kafka import KafkaProducer
 
+from instep.main import app as instep_commands
 from schemas.codec import Codec
 from schemas.events import Event, SyncFailed, SyncProgress, SyncResolved
+from tests.acceptance.broker import asking, read_topic
 from tests.acceptance.program import INSTEP, Program, clean_environment
 from tests.contract.connectors.target import Target
 from tests.services.process import free_port, wait_until
@@ -210,7 +212,7 @@ class World:
         """Wait until the workers have settled all that was sent so far, and the sink has all they said of it."""
         self.flush()
         sources = [self.topic(name) for name in self.mappings] + [self.replay_topic]
-        with _asking(self.bootstrap) as ask:
+        with asking(self.bootstrap) as ask:
             ends = ask.ends(sources)
             self.until(lambda: ask.reached(self.name, ends), timeout_s=timeout_s, what="workers at the end")
             said = ask.ends([self.errors_topic])
@@ -219,10 +221,16 @@ class World:
             )
 
     def entries(self, *filters: str) -> list[Entry]:
-        """Entries in all states, as `instep errors list --json` prints them, unless the filters say which."""
+        """Entries in all states, as `instep errors list --json` prints them, unless the filters say which.
+
+        Runs the command in this process: waiting tests ask again and again, and starting it takes most of its time.
+        """
         states = [] if "--state" in filters else [word for state in STATES for word in ("--state", state)]
-        output = self.instep("errors", "list", "--json", "--limit", "1000", *states, *filters)
-        return [json.loads(line) for line in output.splitlines()]
+        arguments = ["errors", "list", "--json", "--limit", "1000", "-c", str(self.file), *states, *filters]
+        with redirect_stdout(StringIO()) as output, redirect_stderr(StringIO()) as errors:
+            code = instep_commands(arguments, standalone_mode=False)
+        assert not code, f"{arguments} ended with {code}:\n{errors.getvalue()}"
+        return [json.loads(line) for line in output.getvalue().splitlines()]
 
     def entry(self, record_id: str, mapping_name: str | None = None) -> Entry:
         """The only entry of a record."""
@@ -298,66 +306,6 @@ class World:
         file = self.folder / name
         file.write_text(yaml.safe_dump({**self._content, "worker": worker}, sort_keys=False))
         return file
-
-
-class Asking:
-    """Questions to the broker about ends and committed offsets."""
-
-    def __init__(self, admin: KafkaAdminClient, consumer: KafkaConsumer) -> None:
-        self._admin, self._consumer = admin, consumer
-
-    def ends(self, topics: Iterable[str]) -> dict[TopicPartition, int]:
-        """Where the topics end now."""
-        return ends_of(self._consumer, topics)
-
-    def reached(self, group: str, ends: Mapping[TopicPartition, int]) -> bool:
-        """Whether a group has committed all that."""
-        try:
-            committed = self._admin.list_group_offsets(group)[group]
-        except KafkaError:
-            return False
-        return all(
-            place in committed and committed[place].offset >= end for place, end in ends.items() if end
-        )
-
-
-@contextmanager
-def _asking(bootstrap: str) -> Iterator[Asking]:
-    admin, consumer = (
-        KafkaAdminClient(bootstrap_servers=bootstrap),
-        KafkaConsumer(bootstrap_servers=bootstrap),
-    )
-    try:
-        yield Asking(admin, consumer)
-    finally:
-        admin.close()
-        consumer.close()
-
-
-def ends_of(consumer: KafkaConsumer, topics: Iterable[str]) -> dict[TopicPartition, int]:
-    """Where topics end now, by partition."""
-    places = [
-        TopicPartition(topic, partition)
-        for topic in topics
-        for partition in consumer.partitions_for_topic(topic) or ()
-    ]
-    ends: dict[TopicPartition, int] = consumer.end_offsets(places)
-    return ends
-
-
-def read_topic(bootstrap: str, topic: str) -> list[bytes]:
-    """The values of all that a topic holds now."""
-    consumer = KafkaConsumer(bootstrap_servers=bootstrap, auto_offset_reset="earliest")
-    try:
-        ends = ends_of(consumer, [topic])
-        consumer.assign(list(ends))
-        values: list[bytes] = []
-        while any(consumer.position(place) < end for place, end in ends.items()):
-            for records in consumer.poll(500).values():
-                values += [record.value for record in records]
-        return values
-    finally:
-        consumer.close()
 
 
 def fetch(url: str) -> str:
