@@ -18,6 +18,7 @@ _CODES = {
     "SQLITE_BUSY": "unavailable",
     "SQLITE_LOCKED": "unavailable",
     "SQLITE_READONLY": "app_in_maintenance",
+    "SQLITE_READONLY_DBMOVED": "unavailable",
     "SQLITE_FULL": "quota_exceeded",
     "SQLITE_IOERR": "unavailable",
     "SQLITE_CANTOPEN": "unavailable",
