@@ -126,7 +126,7 @@ def _keep(
             broken.append(_without_key(mapping, message, row, key_fields))
             continue
         if None in key:
-            broken.append(Broken((), message, Fault("key_missing", {"field": ", ".join(mapping.source_key)})))
+            broken.append(_without_key(mapping, message, row, key_fields))
         elif where is not None and not where(_exact(row, change.shape, where.fields)):
             skipped += 1
         else:
@@ -187,7 +187,7 @@ def _without_key(
     """Return the failure of a row without its key field, under the record's id if the message's key tells it."""
     named = _named_key(mapping, key_fields(message.key, message.headers))
     key = tuple(named[name] for name in mapping.source_key) if named else ()
-    absent = next((name for name in mapping.source_key if name not in row), mapping.source_key[0])
+    absent = next((name for name in mapping.source_key if row.get(name) is None), mapping.source_key[0])
     return Broken(key, message, Fault("key_missing", {"field": absent}))
 
 

@@ -175,10 +175,9 @@ def test_a_row_without_key_is_a_failure(row: dict[str, object]) -> None:
     assert (broken.fault.code, broken.fault.parameters) == ("key_missing", {"field": "number"})
 
 
-def test_a_row_without_key_fails_under_the_id_that_the_message_tells() -> None:
-    result = translate(
-        a_mapping(), [(a_message(), a_change({"name": "x"}))], lambda _key, _headers: {"number": "C1"}
-    )
+@pytest.mark.parametrize("row", [{"name": "x"}, {"number": None, "name": "x"}])
+def test_a_row_without_key_fails_under_the_id_that_the_message_tells(row: dict[str, object]) -> None:
+    result = translate(a_mapping(), [(a_message(), a_change(row))], lambda _key, _headers: {"number": "C1"})
 
     assert result.broken[0].key == ("C1",)
 
