@@ -217,8 +217,12 @@ class Loop:
 
         Runs while `poll` waits for a rebalance, in the client's own thread.
         """
-        done = [each for runner in self.runners if (each := runner.let_go(REVOKE_TIMEOUT_S)) is not None]
-        offsets = {place: offset for each in done for place, offset in self._settled_offsets(each).items()}
+        # what was committed before counts too: that commit may have failed, as the group was moving already
+        offsets = dict(self.committed)
+        for runner in self.runners:
+            done = runner.let_go(REVOKE_TIMEOUT_S)
+            if done is not None:
+                offsets.update(self._settled_offsets(done))
         self.held_until_s.clear()
         self.committed.clear()
         self.shared.clear()
