@@ -32,9 +32,9 @@ test: venv  ## everything, with a real Kafka, PostgreSQL and MariaDB (installed 
 	$(MAKE) --no-print-directory lint
 	$(BIN)/pytest -m "not soak"
 
-soak: venv  ## kill worker and sink at random for ten minutes
+soak: venv  ## kill workers and sink at random for ten minutes (or INSTEP_SOAK_MINUTES)
 	$(BIN)/python -m tests.services install
-	$(BIN)/pytest -m soak --timeout=1200
+	$(BIN)/pytest -m soak -s
 
 bench: venv  ## measure against the bare loop and the JDBC sink; see benchmarks/RESULTS.md
 	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[bench]'

@@ -106,13 +106,12 @@ class Storm:
     def send(self) -> None:
         """Send some changes of every kind."""
         now = time.monotonic()
-        for number in range(1, 6):
-            self.put("customers", -self.random.randint(1, 60), name=f"round {number}")
-        for name in ("ledger", "orders"):
-            more = {"customer_id": 0} if name == "orders" else {}
-            self.put(name, -self.random.randint(1, 20), **more)
-        if self.random.random() < 0.2:
-            self.delete(-self.random.randint(1, 60))
+        for number in range(20):
+            self.put("customers", -self.random.randint(1, 200), name=f"round {number}")
+            self.put("ledger", -self.random.randint(1, 200))
+        self.put("orders", -self.random.randint(1, 20), customer_id=0)
+        if self.random.random() < 0.5:
+            self.delete(-self.random.randint(1, 200))
         match self.random.choice(("hopeless", "later", "refused", "orphan", "ledger")):
             case "hopeless":
                 number = next(self.numbers)
