@@ -25,6 +25,7 @@ TABLES = (
     "create table ledger (id int primary key, version int not null)",
     "create table forbidden (entity text, id int)",
     """create function refuse() returns trigger language plpgsql as $$begin
+    perform pg_sleep(0.002);  -- so that a kill finds workers at work
     if exists (select 1 from forbidden f where f.entity = tg_table_name and f.id = new.id) then
         raise exception 'forbidden' using errcode = '23514';
     end if;
