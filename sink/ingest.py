@@ -78,6 +78,7 @@ class Ingest:
         self._log = structlog.get_logger()
         self._assignment = _Assignment()
         self._positions: dict[Partition, Ingested | None] = {}
+        self._in_store: dict[Partition, int] = {}
         self._lost = True
         self._keep_values = False
         self._writer = ThreadPoolExecutor(1, thread_name_prefix="writer")
@@ -169,16 +170,19 @@ class Ingest:
             self._lost = True
             return False
         self._metrics.ingested(written, self._clock_us() / 1e6)
-        self._commit(decoded)
+        self._in_store |= {partition: span.end for partition, span in decoded.batch.spans.items()}
+        self._commit()
         return not self._lost
 
-    def _commit(self, decoded: Decoded) -> None:
-        # only for those who watch the group's lag: the position that counts stands in the store
+    def _commit(self) -> None:
+        # Only for those who watch the group's lag: the position that counts stands in the store. A commit that failed
+        # is made good by the next one, which tells all positions again.
         offsets = {
-            TopicPartition(*partition): OffsetAndMetadata(span.end, "", -1)
-            for partition, span in decoded.batch.spans.items()
+            TopicPartition(*partition): OffsetAndMetadata(position, "", -1)
+            for partition, position in self._in_store.items()
         }
-        self._consumer.commit_async(offsets, callback=_ignore)
+        if offsets:
+            self._consumer.commit_async(offsets, callback=_ignore)
 
     def _lose_place(self, part: str, why: str) -> None:
         if not self._lost:
@@ -206,14 +210,18 @@ class Ingest:
             self._lose_place(_STORE, f"the database is away: {type(error).__name__}")
             return False
         self._positions = {}
+        self._in_store = {}
         for partition in assigned:
             place = stored.get((partition.topic, partition.partition))
             self._positions[partition.topic, partition.partition] = place
+            if place is not None:
+                self._in_store[partition.topic, partition.partition] = place.position
             if place is None:
                 self._consumer.seek_to_beginning(partition)
             else:
                 self._consumer.seek(partition, place.position)
         self._consumer.resume(*assigned)
+        self._commit()
         self._lost = False
         self._pulse.hindered(_STORE, None)
         self._pulse.hindered(_KAFKA, None)

@@ -214,7 +214,13 @@ class Storm:
 
     def check(self) -> None:
         """Target and source are equal, each failed record has one entry with the right count, nothing is doubled."""
-        assert self.target() == self.expected
+        target = self.target()
+        different = {
+            key: f"{target.get(key)} instead of {self.expected.get(key)}"
+            for key in target.keys() | self.expected.keys()
+            if target.get(key) != self.expected.get(key)
+        }
+        assert not different, f"{different}\n{self.world.logs()}"
         entries = self.entries()
         records = Counter((each["mapping"], each["record_id"]) for each in entries)
         assert max(records.values()) == 1, "a record has two entries"
