@@ -16,7 +16,8 @@ from schemas.events import SyncProgress
 from worker.batch import Batch, Part, by_topic, next_offsets
 from worker.drain import Drain, ends_now
 from worker.lane import Abandoned, Lane, World
-from worker.loop import LaneRunner, LaneThread, Loop, SharedOffsets
+from worker.lane_runner import LaneRunner, LaneThread
+from worker.loop import Loop, Replays
 from worker.message import Message
 from worker.opening import (
     Services,
@@ -124,7 +125,7 @@ class Worker:
             log=log,
             monotonic_s=time.monotonic,
             on_poll=lambda: self.services.metrics.note_lag(opened, time.monotonic()),
-            shared=SharedOffsets(kafka.replay_topic, len(self.lanes)),
+            replays=Replays(kafka.replay_topic, len(self.lanes)),
         )
         opened.subscribe(topics, listener=Handover(opened, loop.release, log))
         beat = Heartbeat(self._beat, self.config.worker.progress_s)
@@ -139,8 +140,7 @@ class Worker:
         thread = LaneThread()
         self.closing.callback(thread.end)
         sources = {self.config.mappings[name].source.topic for name in lane.plans}
-        topics = frozenset({*sources, self.config.kafka.replay_topic})
-        return LaneRunner(lane, self._preparation(lane), topics, thread)
+        return LaneRunner(lane, self._preparation(lane), frozenset(sources), thread)
 
     def _preparation(self, lane: Lane) -> Callable[[Sequence[Message]], Batch]:
         """Return what decodes polled messages for a lane; it has decoders of its own, as it runs beside the lane's thread."""
@@ -161,7 +161,7 @@ class Worker:
                     parts.append(translator.replays(plan, mine, originals.find))
             sources = [plan for plan in lane.plans.values() if plan.topic in topics]
             parts += [translator.part(plan, topics[plan.topic]) for plan in sources]
-            return Batch(parts, next_offsets(messages))
+            return Batch(messages, parts, next_offsets(messages))
 
         return prepare
 

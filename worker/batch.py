@@ -40,6 +40,7 @@ class Part:
 class Batch:
     """What one poll brought for a lane; `next_offsets` by topic and partition are committed when all of it is done."""
 
+    messages: Sequence[Message]
     parts: Sequence[Part]
     next_offsets: Mapping[tuple[str, int], int]
 
@@ -153,3 +154,12 @@ def by_topic(messages: Iterable[Message]) -> dict[str, list[Message]]:
 def next_offsets(messages: Iterable[Message]) -> dict[tuple[str, int], int]:
     """Return, by topic and partition, the offset behind the last of these messages."""
     return {(each.topic, each.partition): each.offset + 1 for each in messages}
+
+
+def first_offsets(messages: Iterable[Message]) -> dict[tuple[str, int], int]:
+    """Return, by topic and partition, the lowest offset among these messages."""
+    first: dict[tuple[str, int], int] = {}
+    for each in messages:
+        place = (each.topic, each.partition)
+        first[place] = min(each.offset, first.get(place, each.offset))
+    return first

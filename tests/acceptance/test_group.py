@@ -112,6 +112,24 @@ def test_partitions_that_move_in_the_middle_of_a_batch_lose_and_repeat_nothing(
     assert_all_arrived_in_order(pg_crm, 5)
 
 
+def test_what_waited_behind_a_batch_is_not_lost_when_partitions_stay_with_their_worker(
+    world: World, pg_crm: Target
+) -> None:
+    # each record comes but once, so that no later change can hide a lost one
+    pace(pg_crm, 0.02)
+    world.put("customers", *({"id": n, "name": f"name {n}", "version": 1} for n in range(400)))
+    first = world.start_worker()
+    world.until(lambda: pg_crm.rows("select 1 from history limit 1"), what="the worker writes")
+    second = world.start_worker()
+    world.until(lambda: has_partitions(second), what="the second worker has partitions")
+    pace(pg_crm, 0)
+    for worker in (second, first):
+        assert worker.stop() == 0
+    world.drain()
+
+    assert pg_crm.rows("select count(*) from customers") == [(400,)]
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_signal_ends_a_worker_after_its_batch(
     world: World, pg_crm: Target, kafka: Kafka, number: signal.Signals

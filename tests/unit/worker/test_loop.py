@@ -3,7 +3,7 @@
 from schemas.config.mapping import MappingConfig
 from worker.batch import Batch
 from worker.lane import Done
-from worker.loop import SharedOffsets
+from worker.loop import Replays
 from worker.opening import split_into_lanes
 
 REPLAY = ("group.replay", 0)
@@ -11,32 +11,31 @@ REPLAY = ("group.replay", 0)
 
 def done(offset: int) -> Done:
     """Return a batch settled up to an offset of the replay topic."""
-    return Done(Batch((), {REPLAY: offset}), {REPLAY: offset}, {})
+    return Done(Batch((), (), {REPLAY: offset}), {REPLAY: offset}, {})
 
 
-def test_a_shared_offset_is_committed_when_every_lane_is_past_it() -> None:
-    shared = SharedOffsets("group.replay", lanes=2)
-    shared.hand_out({REPLAY: 5})
+def test_replays_are_committed_when_every_lane_is_past_them() -> None:
+    replays = Replays("group.replay", lanes=2)
 
-    assert shared.settle(done(5)) == {}
-    assert shared.settle(done(5)) == {REPLAY: 5}
+    assert replays.settle(0, done(5)) == {}
+    assert replays.settle(1, done(5)) == {REPLAY: 5}
 
 
-def test_a_later_shared_offset_waits_for_the_earlier_one() -> None:
-    shared = SharedOffsets("group.replay", lanes=2)
-    shared.hand_out({REPLAY: 5})
-    shared.hand_out({REPLAY: 9})
+def test_the_slowest_lane_says_how_far_replays_are_committed() -> None:
+    replays = Replays("group.replay", lanes=2)
+    replays.settle(0, done(5))
+    replays.settle(0, done(9))
 
-    shared.settle(done(5))
-    shared.settle(done(9))
-    assert shared.settle(done(9)) == {}
-    assert shared.settle(done(5)) == {REPLAY: 9}
+    assert replays.settle(1, done(3)) == {REPLAY: 3}
+    assert replays.settle(1, done(9)) == {REPLAY: 9}
 
 
 def test_offsets_of_source_topics_are_committed_at_once() -> None:
-    shared = SharedOffsets("group.replay", lanes=2)
+    replays = Replays("group.replay", lanes=2)
 
-    assert shared.settle(Done(Batch((), {}), {("erp.customers", 1): 3}, {})) == {("erp.customers", 1): 3}
+    assert replays.settle(0, Done(Batch((), (), {}), {("erp.customers", 1): 3}, {})) == {
+        ("erp.customers", 1): 3
+    }
 
 
 def a_mapping(topic: str, app: str) -> MappingConfig:

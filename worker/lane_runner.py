@@ -1,0 +1,142 @@
+"""A lane beside the poll loop: its thread, the batch that it settles, and what waits to be its next one."""
+
+import threading
+from collections.abc import Callable, Collection, Mapping, Sequence
+from concurrent.futures import Future, wait
+from dataclasses import dataclass, field
+from functools import partial
+from queue import SimpleQueue
+from typing import NamedTuple
+
+from worker.batch import Batch, first_offsets
+from worker.lane import Done, Lane
+from worker.message import Message
+
+LET_GO_S = 1.0
+
+Prepare = Callable[[Sequence[Message]], Batch]
+Place = tuple[str, int]
+
+
+class LaneThread:
+    """One thread that does one thing after the other; a daemon, so that a hanging app can't keep the process from ending."""
+
+    def __init__(self) -> None:
+        self._work: SimpleQueue[tuple[Future[Done | None], Callable[[], Done | None]] | None] = SimpleQueue()
+        threading.Thread(target=self._run, name="instep-lane", daemon=True).start()
+
+    def submit(self, work: Callable[[], Done | None]) -> "Future[Done | None]":
+        """Have something done when what was submitted before is."""
+        future: Future[Done | None] = Future()
+        self._work.put((future, work))
+        return future
+
+    def end(self) -> None:
+        """Let the thread end when it has nothing to do any more."""
+        self._work.put(None)
+
+    def _run(self) -> None:
+        while (item := self._work.get()) is not None:
+            future, work = item
+            try:
+                future.set_result(work())
+            except BaseException as error:  # noqa: BLE001  handed to the loop, which ends the worker
+                future.set_exception(error)
+
+
+class LetGo(NamedTuple):
+    """What a lane had settled when it let go, and from where on, by topic and partition, it had not."""
+
+    done: Done | None
+    unsettled: Mapping[Place, int]
+
+
+@dataclass(slots=True)
+class LaneRunner:
+    """A lane with its thread: at most one batch being settled and one decoded in advance.
+
+    `sources` are the topics that no other lane reads; replays come to all lanes.
+    """
+
+    lane: Lane
+    prepare: Prepare
+    sources: frozenset[str]
+    thread: LaneThread
+    running: Future[Done | None] | None = None
+    cancel: threading.Event = field(default_factory=threading.Event)
+    current: Batch | None = None
+    next: Batch | None = None
+    polled: Sequence[Message] = ()
+
+    @property
+    def busy(self) -> bool:
+        """Whether a batch is being settled."""
+        return self.running is not None and not self.running.done()
+
+    @property
+    def full(self) -> bool:
+        """Whether there is no room for more messages."""
+        return self.next is not None or bool(self.polled)
+
+    def take(self, messages: Sequence[Message]) -> None:
+        """Add polled messages to those that wait."""
+        self.polled = [*self.polled, *messages] if self.polled else messages
+
+    def give_back(self, places: Collection[Place]) -> None:
+        """Drop what waits from these partitions; the rest is decoded again."""
+        self.polled = [each for each in self._waiting() if (each.topic, each.partition) not in places]
+        self.next = None
+
+    def decode_polled(self) -> None:
+        """Decode polled messages in advance; raises UnreachableError, and keeps them, while the schema registry is away."""
+        if self.polled and self.next is None:
+            self.next = self.prepare(self.polled)
+            self.polled = ()
+
+    def take_done(self) -> Done | None:
+        """Return the settled batch, if there is one; raises what broke the lane."""
+        if self.running is None or not self.running.done():
+            return None
+        running, self.running, self.current = self.running, None, None
+        return running.result()
+
+    def begin(self) -> None:
+        """Have the lane do first what a worker that died may have left."""
+        self.running = self.thread.submit(partial(self.lane.begin, self.cancel))
+
+    def start_next(self) -> None:
+        """Hand the waiting batch to the lane's thread, if that is free."""
+        if self.next is not None and self.running is None:
+            self.current, self.next = self.next, None
+            self.cancel = threading.Event()
+            self.running = self.thread.submit(partial(self.lane.work, self.current, self.cancel))
+
+    def wait(self, timeout_s: float) -> None:
+        """Wait for the running batch."""
+        if self.running is not None:
+            wait([self.running], timeout_s)
+
+    def let_go(self, timeout_s: float) -> LetGo:
+        """Drop the waiting batch and end the running one (a paused lane gives up at once).
+
+        What is not ended in time is broken off in the app too: written later, it would overwrite what others write by then.
+        """
+        waiting, current = self._waiting(), self.current
+        self.next, self.polled = None, ()
+        if self.lane.paused is not None:
+            self.cancel.set()
+        self.wait(timeout_s)
+        self.cancel.set()
+        self.wait(LET_GO_S)
+        if self.busy:
+            self.lane.abort()
+            self.wait(LET_GO_S)
+        done = self.take_done()
+        self.running = self.current = None
+        if done is None and current is not None:
+            waiting = [*current.messages, *waiting]
+        unsettled = first_offsets(waiting)
+        return LetGo(done, unsettled if done is None else unsettled | dict(done.full))
+
+    def _waiting(self) -> list[Message]:
+        return [*(self.next.messages if self.next is not None else ()), *self.polled]
