@@ -9,9 +9,9 @@ from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer
 from kafka.errors import KafkaError, KafkaTimeoutError
 from kafka.net.compat import KafkaNetClient
 
+from plumbing.client_stalls import collect_joins, take_up_resumed
 from plumbing.fetch_fast import read_faster
 from plumbing.kafka_probe import probe, tls_context
-from plumbing.rejoin import collect_joins
 from plumbing.unreachable import UnreachableError
 from schemas.config.kafka import KafkaConfig, SecurityConfig
 
@@ -41,6 +41,7 @@ def consumer(config: KafkaConfig, group: str | None, **options: Any) -> KafkaCon
     opened = _open(KafkaConsumer, config, ours | options)
     read_faster(opened)
     collect_joins(opened)
+    take_up_resumed(opened)
     return opened
 
 
