@@ -11,7 +11,7 @@ import signal
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 from uuid import uuid4
 
 import pytest
@@ -45,6 +45,17 @@ def pytest_configure(config: pytest.Config) -> None:
     settings.load_profile("instep")
 
 
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    # where the tests run side by side in several processes, each tells the first one
+    if hasattr(session.config, "workeroutput"):
+        session.config.workeroutput["missing"] = session.config.stash[MISSING]
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any) -> None:
+    node.config.stash[MISSING].update(node.workeroutput.get("missing", {}))
+
+
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
     missing = config.stash[MISSING]
     if missing:
@@ -62,7 +73,7 @@ def running() -> RunningServices | None:
 
 @pytest.fixture(scope="session")
 def kafka(running: RunningServices | None, request: pytest.FixtureRequest) -> Iterator[Kafka]:
-    if running is not None:
+    if running is not None and running.kafka is not None:
         yield running.kafka
         return
     with started(KafkaServer, request) as server:
@@ -71,7 +82,7 @@ def kafka(running: RunningServices | None, request: pytest.FixtureRequest) -> It
 
 @pytest.fixture(scope="session")
 def postgres(running: RunningServices | None, request: pytest.FixtureRequest) -> Iterator[Postgres]:
-    if running is not None:
+    if running is not None and running.postgres is not None:
         yield running.postgres
         return
     with started(PostgresServer, request) as server:
@@ -80,7 +91,7 @@ def postgres(running: RunningServices | None, request: pytest.FixtureRequest) ->
 
 @pytest.fixture(scope="session")
 def mariadb(running: RunningServices | None, request: pytest.FixtureRequest) -> Iterator[MariaDb]:
-    if running is not None:
+    if running is not None and running.mariadb is not None:
         yield running.mariadb
         return
     with started(MariaDbServer, request) as server:
@@ -89,7 +100,7 @@ def mariadb(running: RunningServices | None, request: pytest.FixtureRequest) -> 
 
 @pytest.fixture(scope="session")
 def registry(running: RunningServices | None, request: pytest.FixtureRequest) -> Iterator[Registry]:
-    if running is not None:
+    if running is not None and running.registry is not None:
         yield running.registry
         return
     with started(RegistryServer, request) as server:
