@@ -70,6 +70,13 @@ def admin(config: KafkaConfig, **options: Any) -> KafkaAdminClient:
     return _open(KafkaAdminClient, config, options)
 
 
+def topic_id(client: KafkaConsumer, topic: str) -> str | None:
+    """Return the broker's id of a topic as far as the client knows it: one created again has another."""
+    cluster: Any = getattr(client, "_cluster", None)
+    known = cluster.topic_id(topic) if hasattr(cluster, "topic_id") else None
+    return None if known is None else str(known)
+
+
 def until_reachable(open_client: Callable[[], Client], stop: threading.Event) -> Client | None:
     """Return what `open_client` opens as soon as the service is there; None when `stop` is set before.
 

@@ -53,11 +53,12 @@ class Batch:
     """What was gathered so far; grows by `add`, is decoded by `entries`.
 
     Without `keep_values` the bytes of a failure go as soon as another failure of its record follows, which is what keeps
-    a flood small; `size_bytes` are those that stayed.
+    a flood small; `size_bytes` are those that stayed. `topic_id` is the broker's id of the topic.
     """
 
     codec: Codec
     keep_values: bool = False
+    topic_id: str | None = None
     spans: dict[Partition, Span] = field(default_factory=dict)
     heard: dict[bytes, list[Heard]] = field(default_factory=dict)
     progress: dict[bytes, Any] = field(default_factory=dict)

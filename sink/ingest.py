@@ -17,6 +17,7 @@ from kafka.consumer.subscription_state import ConsumerRebalanceListener
 from kafka.errors import KafkaError
 from kafka.structs import OffsetAndMetadata
 
+from plumbing.kafka import topic_id
 from plumbing.unreachable import UnreachableError
 from schemas.codec import Codec
 from sink.batch import Batch, Partition, ValueDroppedError
@@ -72,6 +73,7 @@ class Ingest:
         self._consumer = consumer
         self._codec = codec
         self._topic = topic
+        self._topic_id: str | None = None
         self._metrics = metrics
         self._pulse = pulse
         self._clock_us = clock_us
@@ -100,14 +102,14 @@ class Ingest:
             self._writer.shutdown()
 
     def _go_round(self, stop: threading.Event) -> None:
-        if self._lost or self._assignment.changed:
+        if self._lost or self._moved:
             self._finish_writing()
             if not self._find_place():
                 self._consumer.poll(_POLL_MS)
                 stop.wait(_POLL_MS / 1000)
                 return
         batch = self._gather(stop)
-        if self._assignment.changed:
+        if self._moved:
             return
         decoded = self._decode(batch)
         if self._finish_writing() and decoded is not None:
@@ -115,16 +117,21 @@ class Ingest:
             future = self._writer.submit(write_batch, self._store, decoded, self._clock_us())
             self._writing = decoded, future
 
+    @property
+    def _moved(self) -> bool:
+        """Whether partitions came or went, or the topic is another one of the same name."""
+        return self._assignment.changed or topic_id(self._consumer, self._topic) != self._topic_id
+
     def _gather(self, stop: threading.Event) -> Batch:
         """Poll until the batch is full or has taken long enough; while one is being written there is no hurry."""
-        batch = Batch(self._codec, keep_values=self._keep_values)
+        batch = Batch(self._codec, keep_values=self._keep_values, topic_id=self._topic_id)
         until = time.monotonic() + BATCH_SECONDS
         while not _is_full(batch):
             idle = self._writing is None or self._writing[1].done()
             polled = self._consumer.poll(
                 _POLL_MS if self._writing is None else _BRIEF_MS, max_records=_POLL_MESSAGES
             )
-            if self._assignment.changed or stop.is_set():
+            if self._moved or stop.is_set():
                 break
             for topic_partition, messages in polled.items():
                 partition = (topic_partition.topic, topic_partition.partition)
@@ -197,6 +204,7 @@ class Ingest:
         """Go to where the store stands in each partition; False while the store is away or no partition is ours."""
         self._lost = True
         self._assignment.changed = False
+        self._topic_id = topic_id(self._consumer, self._topic)
         assigned = self._consumer.assignment()
         if not assigned:
             self._positions = {}
@@ -242,13 +250,16 @@ class Ingest:
         anew = []
         for partition, end in ends.items():
             place = stored.get((partition.topic, partition.partition))
-            if place is not None and end < place.position:
+            if place is not None and (end < place.position or self._is_of_another(place)):
                 anew.append((partition.topic, partition.partition))
         if anew:
             self._log.warning("the topic was created anew; reading it from its start", topic=self._topic)
             with self._store.writing() as connection:
                 start_anew(connection, anew)
         return {partition: place for partition, place in stored.items() if partition not in anew}
+
+    def _is_of_another(self, place: Ingested) -> bool:
+        return None not in (place.topic_id, self._topic_id) and place.topic_id != self._topic_id
 
     def _lag(self) -> int:
         total = 0

@@ -141,6 +141,8 @@ ingest_position = Table(
     # the greatest offset ever ingested; what is not above it is known already
     Column("high_water", BigInteger, nullable=False),
     Column("updated_us", BigInteger, nullable=False),
+    # a topic that was deleted and created again has the same name, and offsets that begin again
+    Column("topic_id", Text),
 )
 
 worker_progress = Table(

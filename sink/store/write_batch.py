@@ -111,7 +111,7 @@ def write_batch(store: Store, decoded: Decoded, now_us: int) -> Written | Fenced
     """Write a batch and move the positions of its partitions, all or nothing; raises what StoreAway lists."""
     try:
         with store.writing() as connection:
-            elsewhere = advance(connection, decoded.batch.spans, now_us)
+            elsewhere = advance(connection, decoded.batch.spans, now_us, decoded.batch.topic_id)
             if elsewhere:
                 raise _Elsewhere(elsewhere)
             return _write(connection, decoded, now_us)

@@ -187,6 +187,7 @@ def test_an_errors_topic_that_is_deleted_pauses_the_worker(
     world.until(lambda: world.paused("(errors topic)"), what="the worker is paused")
 
     world.create_topics()
+    world.until(lambda: world.entries("--record", "2"), what="the failure is in the list")
     world.settle()
 
     assert worker.running

@@ -1,5 +1,6 @@
 """Replays through the whole system: confirmed by the worker, sent once, never over anything newer."""
 
+import signal
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
@@ -70,9 +71,12 @@ def test_a_replay_without_a_repair_fails_again_in_the_same_entry(world: World, c
 def test_two_replays_at_once_are_sent_once(world: World, crm: Target) -> None:
     entry_id = fail(world, "twice")
 
+    # without a worker's answer to the first one, however long the second takes to be asked for
+    world.programs[-1].signal(signal.SIGSTOP)
     with ThreadPoolExecutor(2) as both:
         asked = [both.submit(world.replay, entry_id, wait=False, codes=(0, 1)) for _ in range(2)]
         assert all(each.result() for each in asked)
+    world.programs[-1].signal(signal.SIGCONT)
     world.until(lambda: world.entry("twice")["state"] == "open", what="the worker's answer")
     world.settle()
 

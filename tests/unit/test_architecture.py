@@ -53,7 +53,7 @@ DECISIONS = {
 BOUNDARIES: set[str] = {
     "schemas.codec",  # bytes from outside, and what fastavro raises on them
     "worker.translate",  # whatever one record does to a conversion is that record's failure
-    "worker.loop",  # what breaks a lane's thread is handed to the loop
+    "worker.lane_runner",  # what breaks a lane's thread is handed to the loop
     "worker.app",  # a bug of ours ends the worker, which says so
 }
 
