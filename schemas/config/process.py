@@ -1,7 +1,7 @@
 """The `worker` and `sink` parts of the configuration."""
 
 from datetime import timedelta
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, SecretStr
 
@@ -54,13 +54,54 @@ class RetentionConfig(Part):
     """How many rows one transaction deletes."""
 
 
+class TlsConfig(Part):
+    """The certificate with which the sink answers, as files in PEM."""
+
+    certificate: Text
+    """The certificate, with those that lead to its issuer."""
+    key: Text
+    """The certificate's private key."""
+
+
+class ReplayConfig(Part):
+    """How replay jobs go about it, unless the one who starts one says otherwise."""
+
+    rate_per_s: Annotated[int, Field(ge=1, le=100_000), WHOLE] = 50
+    """How many entries a job sends in a second."""
+    canaries: Annotated[int, Field(ge=0, le=1000), WHOLE] = 10
+    """How many entries go first; when half of them fail the job stops itself. 0: none."""
+
+
+class ForeignTopicConfig(Part):
+    """A dead letter topic of another program, whose messages become entries too."""
+
+    topic: Text
+    """The dead letter topic."""
+    written_by: Literal["auto", "connect", "spring", "karafka", "plain"] = "auto"
+    """Who writes it, which says what its headers mean; auto: told by the headers."""
+    mapping: Name
+    """The name under which its entries stand in the list."""
+    replay_to: Text | None = None
+    """The topic that replays go to; left out: the original topic, as the headers name it."""
+
+
 class SinkConfig(Part):
     """The process that keeps the list of what is wrong now."""
 
     store: StoreConfig = StoreConfig()
     """Where the entries are kept."""
     listen: Annotated[ListenAddress, _shown("127.0.0.1:8080")] = Address("127.0.0.1", 8080)
-    """Where metrics and health are served, as host:port."""
+    """Where the page, the HTTP API, metrics and health are served, as host:port. Without a token only loopback is served."""
+    tls: TlsConfig | None = None
+    """The certificate to serve with; left out: plain HTTP, for loopback or behind a proxy that does TLS."""
+    trusted_proxies: tuple[Text, ...] = ()
+    """Addresses or networks of proxies whose X-Forwarded-* headers are believed."""
+    metrics_access: Literal["open", "protected"] = "open"
+    """Whether /metrics asks for a token, that of a viewer at least; health is always open."""
+    replay: ReplayConfig = ReplayConfig()
+    """How replay jobs go about it."""
+    foreign: tuple[ForeignTopicConfig, ...] = ()
+    """Dead letter topics of other programs, read into the same list."""
     group: Name
     """The consumer group of the sinks; left out: the workers' group with `.sink` after it."""
     retention: RetentionConfig = RetentionConfig()

@@ -114,6 +114,75 @@ payload = Table(
 )
 Index("instep_payload_by_touch", payload.c.touched_us)
 
+group = Table(
+    "instep_group",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("version", Integer, nullable=False),
+    Column("mapping", Text, nullable=False),
+    Column("direction", Text, nullable=False),
+    Column("category", Text, nullable=False),
+    Column("code", Text, nullable=False),
+    # a message of the group, without what differs from record to record
+    Column("message", Text, nullable=False),
+    Column("row_version", BigInteger, nullable=False),
+    Column("first_seen_us", BigInteger, nullable=False),
+    Column("last_seen_us", BigInteger, nullable=False),
+    # set while all of its entries are closed; a failure after that makes the group regressed
+    Column("resolved_us", BigInteger),
+    Column("regressed_us", BigInteger),
+    Column("muted_until_us", BigInteger),
+    # muted until it has more relevant entries than this
+    Column("muted_up_to", BigInteger),
+    Column("muted_by", Text),
+)
+Index("instep_group_by_time", group.c.last_seen_us, group.c.id)
+
+# How many entries there are, counted by the database itself: triggers note each change, a chore adds the notes up.
+tally = Table(
+    "instep_tally",
+    metadata,
+    Column("mapping", Text, primary_key=True),
+    Column("category", Text, primary_key=True),
+    Column("code", Text, primary_key=True),
+    Column("state", Text, primary_key=True),
+    Column("group_id", Text, primary_key=True),
+    Column("entries", BigInteger, nullable=False),
+)
+tally_change = Table(
+    "instep_tally_change",
+    metadata,
+    Column("id", Integer().with_variant(BigInteger, "postgresql"), primary_key=True),
+    Column("mapping", Text, nullable=False),
+    Column("category", Text, nullable=False),
+    Column("code", Text, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("group_id", Text, nullable=False),
+    Column("entries", BigInteger, nullable=False),
+)
+
+# failures and resolutions by quarter of an hour, for the picture of the last day; `sink` keeps writers apart
+rate = Table(
+    "instep_rate",
+    metadata,
+    Column("slot_us", BigInteger, primary_key=True),
+    Column("mapping", Text, primary_key=True),
+    Column("sink", Text, primary_key=True),
+    Column("failed", BigInteger, nullable=False),
+    Column("resolved", BigInteger, nullable=False),
+)
+# what the workers had counted at the end of each quarter of an hour
+progress_slot = Table(
+    "instep_progress_slot",
+    metadata,
+    Column("slot_us", BigInteger, primary_key=True),
+    Column("worker", Text, primary_key=True),
+    Column("mapping", Text, primary_key=True),
+    Column("direction", Text, primary_key=True),
+    Column("started_us", BigInteger, nullable=False),
+    Column("counts", Text, nullable=False),
+)
+
 quarantine = Table(
     "instep_quarantine",
     metadata,
@@ -184,6 +253,91 @@ Index(
 )
 Index("instep_replay_by_entry", replay.c.entry_id)
 Index("instep_replay_settled", replay.c.verdict_us)
+
+job = Table(
+    "instep_replay_job",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("actor", Text, nullable=False),
+    Column("via", Text, nullable=False),
+    # what was selected, in words
+    Column("what", Text, nullable=False),
+    Column("decision", Text, nullable=False),
+    # JSON of target field to corrected value; removed when the job ends
+    Column("corrections", Text),
+    # JSON of the names of the corrected fields
+    Column("corrected_fields", Text),
+    # null: as fast as possible
+    Column("rate_per_s", Integer),
+    Column("canaries", Integer, nullable=False),
+    Column("state", Text, nullable=False),
+    # why it is stopped or waits
+    Column("note", Text),
+    Column("total", BigInteger, nullable=False),
+    # how many of the items, in their order, were asked for or refused
+    Column("handled", BigInteger, nullable=False),
+    Column("counts", Text, nullable=False),
+    Column("created_us", BigInteger, nullable=False),
+    Column("finished_us", BigInteger),
+    Column("row_version", BigInteger, nullable=False),
+    # the sink that works on it, until when
+    Column("leased_by", Text),
+    Column("leased_until_us", BigInteger),
+)
+Index("instep_replay_job_by_time", job.c.created_us, job.c.id)
+job_item = Table(
+    "instep_replay_job_item",
+    metadata,
+    Column("job_id", Text, primary_key=True),
+    Column("number", BigInteger, primary_key=True),
+    Column("entry_id", Text, nullable=False),
+    Column("replay_id", Text),
+    # why it was not asked for, a name of Refusal
+    Column("refusal", Text),
+)
+Index("instep_replay_job_item_by_replay", job_item.c.replay_id)
+Index("instep_replay_job_item_by_entry", job_item.c.entry_id)
+
+token = Table(
+    "instep_token",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("name", Text, nullable=False),
+    Column("role", Text, nullable=False),
+    # sha256 of the secret, which has 256 random bits
+    Column("hash", Text, nullable=False, unique=True),
+    Column("created_us", BigInteger, nullable=False),
+    Column("created_by", Text, nullable=False),
+    Column("expires_us", BigInteger),
+    Column("revoked_us", BigInteger),
+    Column("used_us", BigInteger),
+)
+session = Table(
+    "instep_session",
+    metadata,
+    # sha256 of the cookie
+    Column("hash", Text, primary_key=True),
+    Column("token_id", Text, nullable=False),
+    Column("csrf", Text, nullable=False),
+    Column("created_us", BigInteger, nullable=False),
+    Column("expires_us", BigInteger, nullable=False),
+    # this visit's start, and when the visit before ended
+    Column("visit_us", BigInteger, nullable=False),
+    Column("last_visit_us", BigInteger),
+    Column("seen_us", BigInteger, nullable=False),
+)
+# an action that was done already under a key that its caller chose, and what was answered
+idempotent_action = Table(
+    "instep_idempotent_action",
+    metadata,
+    Column("actor", Text, primary_key=True),
+    Column("key", Text, primary_key=True),
+    Column("request_hash", Text, nullable=False),
+    # null while it is under way
+    Column("status", Integer),
+    Column("answer", LargeBinary),
+    Column("at_us", BigInteger, nullable=False),
+)
 
 audit = Table(
     "instep_audit",
