@@ -194,6 +194,8 @@ def _insert(connection: Connection, chunk: Sequence[dict[str, Any]]) -> int:
         ages = at_us if row["state"] in CLOSED else None
         payload_id = row["original"]["id"] if row["original"] else None
         changed = {**row, "ages_from_us": ages, "payload_id": payload_id, "replay_id": None}
+        # grouped anew: the group may not be here any more
+        changed["group_version"] = 0
         restored.append(tuple(changed[name] for name in _ENTRY_NAMES))
     bulk.upsert_rows(connection, entry, ("id",), restored, "NOTHING")
     return len(restored)

@@ -12,18 +12,24 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, BinaryIO
 
 from fastavro import is_avro, parse_schema, reader
 from fastavro.write import Writer
 
-FORMAT_VERSION = 1
+# 2: entries have a group, failed replays and an origin; an older program would take a foreign dead letter for its own
+FORMAT_VERSION = 2
 _VERSION_NAME = "instep.archive"
 _ENTRY = "instep.archive.Entry"
 _END = "instep.archive.End"
 _CHECKSUM_BYTES = 32
 _TAIL_BYTES = _CHECKSUM_BYTES + 16
 _READ_BYTES = 1 << 20
+# what an archive of version 1 does not say
+_LATER_COLUMNS = MappingProxyType(
+    {"group_id": "", "group_version": 0, "failed_replays": 0, "origin": "instep"}
+)
 
 Row = dict[str, Any]
 
@@ -73,11 +79,11 @@ def open_archive(path: Path) -> Archive:
 
 
 def read_archive(archive: Archive) -> Iterator[Row]:
-    """Yield the rows of an archive that was checked before."""
+    """Yield the rows of an archive that was checked before, those of older versions with what was added since."""
     with archive.path.open("rb") as file:
         for kind, record in _records(file):
             if kind == _ENTRY:
-                yield record
+                yield {**_LATER_COLUMNS, **record}
 
 
 def _write_rows(file: BinaryIO, rows: Iterable[Row]) -> int:

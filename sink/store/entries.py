@@ -73,6 +73,9 @@ class Entry:
     closed_us: int | None
     closed_by: str | None
     reason: str | None
+    group_id: str
+    failed_replays: int
+    origin: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -236,6 +239,9 @@ def read_entry(row: Row[Any]) -> Entry:
         closed_us=row.closed_us,
         closed_by=row.closed_by,
         reason=row.reason,
+        group_id=row.group_id,
+        failed_replays=row.failed_replays,
+        origin=row.origin,
     )
 
 

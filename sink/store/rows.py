@@ -23,6 +23,9 @@ CLOSED_COLUMNS = (
     "ages_from_us",
 )
 
+# of an entry that a worker's failure made
+ORIGIN = "instep"
+
 _NUL = "\x00"
 _LONGEST_NAME = 400
 
@@ -67,6 +70,10 @@ def entry_row(
         payload_id,
         standing.replay_id,
         *_closing(folded.closing),
+        "",
+        0,
+        0,
+        ORIGIN,
     )
 
 

@@ -73,6 +73,13 @@ entry = Table(
     Column("reason", Text),
     # from when the retention counts: the moment of closing, or of restoring
     Column("ages_from_us", BigInteger),
+    # the group of the failure it shows, by the grouping of this version; an older one is done again in the background
+    Column("group_id", Text, nullable=False),
+    Column("group_version", Integer, nullable=False),
+    # how many replays in a row failed
+    Column("failed_replays", Integer, nullable=False),
+    # "instep", or the kind of dead letter topic that it was read from
+    Column("origin", Text, nullable=False),
 )
 
 Index("instep_entry_by_time", entry.c.last_failed_us, entry.c.id)

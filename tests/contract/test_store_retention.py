@@ -12,7 +12,7 @@ from schemas.config.process import RetentionConfig
 from schemas.events import Resolution
 from sink import actions
 from sink.actions import Actor, Cleared, Restored, clearable
-from sink.archive import ArchiveError, open_archive, read_archive, write_archive
+from sink.archive import FORMAT_VERSION, ArchiveError, open_archive, read_archive, write_archive
 from sink.janitor import Janitor
 from sink.moment import to_us
 from sink.states import Action, State
@@ -212,7 +212,7 @@ def test_truncated_archive_is_refused(store: Store, tmp_path: Path, length: int)
 
 def test_archive_of_a_newer_version_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with monkeypatch.context() as newer:
-        newer.setattr("sink.archive.FORMAT_VERSION", 2)
+        newer.setattr("sink.archive.FORMAT_VERSION", FORMAT_VERSION + 1)
         write_archive(tmp_path / "a.avro", [])
     with pytest.raises(ArchiveError, match="newer Instep"):
         open_archive(tmp_path / "a.avro")

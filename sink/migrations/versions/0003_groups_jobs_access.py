@@ -15,7 +15,17 @@ _TABLES = (
 )
 
 
+_ENTRY_COLUMNS = (
+    ("group_id", sa.Text(), ""),
+    ("group_version", sa.Integer(), "0"),
+    ("failed_replays", sa.Integer(), "0"),
+    ("origin", sa.Text(), "instep"),
+)
+
+
 def upgrade() -> None:
+    for name, kind, default in _ENTRY_COLUMNS:
+        op.add_column("instep_entry", sa.Column(name, kind, nullable=False, server_default=default))
     _create_groups()
     _create_counts()
     _create_jobs()
@@ -25,6 +35,8 @@ def upgrade() -> None:
 def downgrade() -> None:
     for name in _TABLES.split():
         op.drop_table(f"instep_{name}")
+    for name, _, _ in _ENTRY_COLUMNS:
+        op.drop_column("instep_entry", name)
 
 
 def _create_groups() -> None:
