@@ -1,0 +1,1 @@
+"""Who may do what over HTTP: tokens, sessions, forged requests, limits, headers."""
