@@ -28,6 +28,9 @@ from sink.retry import Replays
 from sink.store.migrate import upgrade
 from sink.store.statistics import read_statistics
 from sink.store.store import Store, StoreAway, open_store
+from sink.web.app import create_app
+from sink.web.serving import Serving, bind
+from sink.web.web import Web
 
 DONE, FAILED, WRONG_USE = 0, 1, 2
 
@@ -131,7 +134,7 @@ def _serve(config: Config, pulse: health.Pulse, metrics: SinkMetrics, stack: Exi
     log = structlog.get_logger()
     address = config.sink.listen
     try:
-        listener = health.bind(address.host, address.port)
+        listener = bind(address.host, address.port)
     except OSError as error:
         log.error(  # noqa: TRY400  the reason is told in words
             "cannot listen; change sink.listen or stop what uses the port",
@@ -139,10 +142,13 @@ def _serve(config: Config, pulse: health.Pulse, metrics: SinkMetrics, stack: Exi
             reason=error.strerror,
         )
         return False
-    serving = health.Serving(health.create_app(pulse, metrics.registry), listener)
+    # a store of its own: no page waits for a connection that ingest holds
+    store = open_store(config.sink.store.url)
+    stack.callback(store.close)
+    serving = Serving(create_app(Web(config, store, pulse, metrics.registry, now_us)), listener)
     serving.start()
     stack.callback(serving.close)
-    log.info("serving metrics and health", host=address.host, port=listener.getsockname()[1])
+    log.info("serving page, API, metrics and health", host=address.host, port=listener.getsockname()[1])
     return True
 
 

@@ -1,0 +1,5 @@
+"""Every resource of the API."""
+
+from fastapi import APIRouter
+
+ROUTERS: tuple[APIRouter, ...] = ()

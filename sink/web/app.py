@@ -1,0 +1,29 @@
+"""The application that answers at the sink's port."""
+
+from fastapi import FastAPI
+
+from sink.web import health
+from sink.web.api import routes as api
+from sink.web.page import routes as page
+from sink.web.web import Web
+
+API = "/api/v1"
+
+
+def create_app(web: Web) -> FastAPI:
+    """Return the application: health and metrics, the API, the pages."""
+    app = FastAPI(
+        title="Instep",
+        summary="What is wrong now between your applications, and what can be done about it.",
+        openapi_url="/api/openapi.json",
+        docs_url=None,
+        redoc_url=None,
+        redirect_slashes=False,
+    )
+    app.state.web = web
+    app.include_router(health.router)
+    for router in api.ROUTERS:
+        app.include_router(router, prefix=API)
+    for router in page.ROUTERS:
+        app.include_router(router, include_in_schema=False)
+    return app

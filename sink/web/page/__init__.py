@@ -1,0 +1,1 @@
+"""The pages for people, rendered here, without need of a script."""
