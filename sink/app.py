@@ -68,7 +68,7 @@ def run(config: Config, stop: threading.Event) -> int:
     gc.set_threshold(_COLLECT_AFTER)
     with ExitStack() as stack:
         pulse = health.Pulse(_LIMITS_S)
-        metrics = SinkMetrics(config.mappings)
+        metrics = SinkMetrics(config.mappings, pulse, config.sink.store.limit_gib * (1 << 30))
         if not _serve(config, pulse, metrics, stack):
             return WRONG_USE
         opened = _open(config, pulse, stop, stack)

@@ -27,6 +27,10 @@ class Pulse:
         else:
             self.obstacles[part] = why
 
+    def is_hindered(self, part: str) -> bool:
+        """Return whether something keeps this part from working."""
+        return part in self.obstacles
+
     def stuck(self) -> list[str]:
         """Return the loops that were silent for too long."""
         now = time.monotonic()

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from importlib.metadata import version
 
 from prometheus_client import (
@@ -20,6 +21,7 @@ from prometheus_client.registry import Collector
 
 from schemas.catalogue import catalogue
 from schemas.events import ALL_MAPPINGS
+from sink.health import Pulse
 from sink.states import State, Verdict
 from sink.store.statistics import Statistics
 from sink.store.write_batch import Written
@@ -40,6 +42,7 @@ _EVENTS = {
     "progress": ("new", "stale", "quarantined"),
     "unknown": ("stale", "quarantined"),
 }
+_PARTS = ("store", "kafka")
 _PURGED = ("entries", "messages", "unused_messages", "quarantine", "audit", "replays", "progress")
 
 
@@ -47,6 +50,7 @@ _PURGED = ("entries", "messages", "unused_messages", "quarantine", "audit", "rep
 class _StoreNumbers(Collector):
     """Gauges out of the store, refreshed by a timer; a series that was shown once stays, at 0."""
 
+    worked_on: frozenset[str]
     mappings: frozenset[str]
     categories: frozenset[str]
     statistics: Statistics | None = None
@@ -64,19 +68,16 @@ class _StoreNumbers(Collector):
         for mapping, us in now.oldest_us.items():
             label = self.mapping(mapping)
             oldest[label] = min(us / 1e6, oldest.get(label, us / 1e6))
-        seen: dict[str, float] = {}
-        for mapping, us in now.worker_seen_us.items():
-            label = self.mapping(mapping)
-            seen[label] = max(us / 1e6, seen.get(label, 0))
         yield self._by_mapping(
             "instep_oldest_open_entry_timestamp_seconds",
             "When the oldest entry that is not closed failed first; 0: there is none.",
-            oldest,
+            {**dict.fromkeys(self.mappings, 0.0), **oldest},
         )
+        # of mappings that the configuration names: nobody works on one that was taken out of it, and rightly so
         yield self._by_mapping(
             "instep_worker_last_seen_timestamp_seconds",
             "When a worker of the mapping last said that it lives; 0: never.",
-            seen,
+            {name: now.worker_seen_us.get(name, 0) / 1e6 for name in self.worked_on},
         )
         yield GaugeMetricFamily(
             "instep_replays_in_flight", "Replays sent and not answered yet.", value=now.replays_in_flight
@@ -107,28 +108,34 @@ class _StoreNumbers(Collector):
 
     def _by_mapping(self, name: str, text: str, values: dict[str, float]) -> Metric:
         family = GaugeMetricFamily(name, text, labels=["mapping"])
-        for mapping in sorted(self.mappings | values.keys()):
-            family.add_metric([mapping], values.get(mapping, 0))
+        for mapping, value in sorted(values.items()):
+            family.add_metric([mapping], value)
         return family
 
 
 class SinkMetrics:
     """All metrics of one sink process, in a registry of their own."""
 
-    def __init__(self, mappings: Iterable[str]) -> None:
+    def __init__(self, mappings: Iterable[str], pulse: Pulse, store_limit_bytes: float) -> None:
         disable_created_metrics()  # type: ignore[no-untyped-call]  # the library left this one out
         self.registry = CollectorRegistry()
         for collector in (ProcessCollector, PlatformCollector, GCCollector):
             collector(registry=self.registry)
-        known = frozenset(mappings) | {ALL_MAPPINGS}
+        worked_on = frozenset(mappings)
+        known = worked_on | {ALL_MAPPINGS}
         categories = frozenset(code.category for code in catalogue().values())
-        self._numbers = _StoreNumbers(known, categories)
+        self._numbers = _StoreNumbers(worked_on, known, categories)
         self._numbers.shown |= {(m, c, State.OPEN) for m in known for c in categories}
         self.registry.register(self._numbers)
         self._events = self._counter(
             "instep_sink_events", "Events read from the error topic.", "type", "result"
         )
         self._replays = self._counter("instep_replays", "Replays by how they ended.", "result")
+        self._retries = self._counter(
+            "instep_scheduled_replays",
+            "Replays that the schedule asked for, by what the worker said.",
+            "result",
+        )
         self._purged = self._counter("instep_purged", "Rows that the retention removed.", "what")
         self._lifetimes = Histogram(
             "instep_time_to_resolve_seconds",
@@ -141,6 +148,14 @@ class SinkMetrics:
         self._last_ingest = self._gauge(
             "instep_sink_last_ingest_timestamp_seconds", "When a batch was last written to the store."
         )
+        self._gauge("instep_store_limit_bytes", "How large the store is meant to grow.").set(
+            store_limit_bytes
+        )
+        hindered = self._gauge(
+            "instep_sink_hindered", "1 while this part keeps the sink from working.", "part"
+        )
+        for part in _PARTS:
+            hindered.labels(part).set_function(partial(pulse.is_hindered, part))
         self._gauge("instep_build_info", "The version that runs.", "version").labels(version("instep")).set(1)
         self._refused = 0
         self._show_known_series()
@@ -153,9 +168,10 @@ class SinkMetrics:
             self._lifetimes.labels(self._numbers.mapping(lifetime.mapping), lifetime.how).observe(
                 lifetime.seconds
             )
-        for verdict in written.verdicts:
+        for verdict, scheduled in written.verdicts:
             if verdict in _REPLAY_RESULTS:
-                self._replays.labels(_REPLAY_RESULTS[verdict]).inc()
+                counter = self._retries if scheduled else self._replays
+                counter.labels(_REPLAY_RESULTS[verdict]).inc()
         self._last_ingest.set(at_s)
 
     def lag(self, messages: int) -> None:
@@ -189,5 +205,7 @@ class SinkMetrics:
                 self._events.labels(kind, result)
         for result in (*_REPLAY_RESULTS.values(), "refused"):
             self._replays.labels(result)
+        for result in ("resolved", "failed_again"):
+            self._retries.labels(result)
         for what in _PURGED:
             self._purged.labels(what)

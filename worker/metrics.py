@@ -6,7 +6,7 @@ from datetime import datetime
 
 from kafka import KafkaConsumer, TopicPartition
 from kafka.errors import KafkaError
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disable_created_metrics
 from prometheus_client.core import HistogramMetricFamily
 from prometheus_client.registry import Collector
 
@@ -59,6 +59,7 @@ class WorkerMetrics:
     """Everything that a worker counts; known series exist from the start, at 0."""
 
     def __init__(self, registry: CollectorRegistry, mappings: Mapping[str, str], apps: Sequence[str]) -> None:
+        disable_created_metrics()  # type: ignore[no-untyped-call]  # the library left this one out
         self._directions = mappings
         self._lags: dict[tuple[str, int], int] = {}
         self._lag_at_s = 0.0
@@ -92,6 +93,11 @@ class WorkerMetrics:
         self.lag = Gauge(
             "instep_lag_records", "Messages not yet polled", ["topic", "partition"], registry=registry
         )
+        self.last_poll = Gauge(
+            "instep_last_poll_timestamp_seconds",
+            "When the loop last asked Kafka; 0: never",
+            registry=registry,
+        )
         self.paused = Gauge("instep_app_paused", "1 while the app is paused", ["app"], registry=registry)
         self.parked = Gauge(
             "instep_parked_changes", "Changes that wait behind a failure", ["mapping"], registry=registry
@@ -121,6 +127,7 @@ class WorkerMetrics:
         if now_s < self._lag_at_s + LAG_PERIOD_S:
             return
         self._lag_at_s = now_s
+        self.last_poll.set_to_current_time()
         known = lags(consumer)
         for topic, partition in set(self._lags) - {(each.topic, each.partition) for each in known}:
             self.lag.remove(topic, str(partition))

@@ -41,6 +41,8 @@ class StoreConfig(Part):
 
     url: Annotated[StateUrl, _shown("sqlite:///instep-sink.db")] = SecretStr("sqlite:///instep-sink.db")
     """A SQLite file, or a PostgreSQL database, which is the choice for production."""
+    limit_gib: Annotated[float, Field(gt=0, le=1_000_000)] = 20
+    """How large the store is meant to grow, in GiB. Nothing stops there: an alert says so a week before."""
 
 
 class RetentionConfig(Part):

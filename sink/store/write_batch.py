@@ -49,11 +49,11 @@ class Lifetime:
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """The batch is in the store. `counts` are events by type and result."""
+    """The batch is in the store. `counts` are events by type and result, `verdicts` with whether the schedule had asked."""
 
     counts: Counter[tuple[str, str]]
     lifetimes: tuple[Lifetime, ...]
-    verdicts: tuple[Verdict, ...]
+    verdicts: tuple[tuple[Verdict, bool], ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,9 +140,13 @@ def write_entries(
     bulk.update_rows(connection, entry, ENTRY_COLUMNS, rows.updates)
     bulk.update_rows(connection, entry, NOTED_COLUMNS, rows.noted)
     bulk.update_rows(connection, entry, CLOSED_COLUMNS, rows.closed)
-    _settle(connection, rows.settled, now_us)
+    scheduled = _settle(connection, rows.settled, now_us)
     _wait_in_quarantine(connection, batch, rows.behind)
-    return Written(rows.counts, tuple(rows.lifetimes), tuple(each.verdict for each in rows.settled))
+    return Written(
+        rows.counts,
+        tuple(rows.lifetimes),
+        tuple((each.verdict, each.replay_id in scheduled) for each in rows.settled),
+    )
 
 
 def _write(connection: Connection, decoded: Decoded, now_us: int) -> Written:
@@ -245,9 +249,10 @@ def _lock_entries(connection: Connection, ids: Sequence[str]) -> dict[str, _Know
     return known
 
 
-def _settle(connection: Connection, settled: Sequence[Settled], now_us: int) -> None:
+def _settle(connection: Connection, settled: Sequence[Settled], now_us: int) -> set[str]:
+    """Note the answers; returns the replays among them that the schedule asked for."""
     if not settled:
-        return
+        return set()
     # an answer that comes after the time-out still counts
     unanswered = or_(
         replay.c.verdict.is_(None),
@@ -264,6 +269,8 @@ def _settle(connection: Connection, settled: Sequence[Settled], now_us: int) -> 
         statement,
         [{"replay_id": s.replay_id, "new_verdict": str(s.verdict), "new_code": s.code} for s in settled],
     )
+    mine = bulk.among(connection, replay.c.id, [each.replay_id for each in settled])
+    return set(connection.scalars(select(replay.c.id).where(mine, replay.c.scheduled)))
 
 
 def _wait_in_quarantine(connection: Connection, batch: Batch, unknown: Sequence[EntryEvents]) -> None:
