@@ -2,4 +2,6 @@
 
 from fastapi import APIRouter
 
-ROUTERS: tuple[APIRouter, ...] = ()
+from sink.web.page import assets
+
+ROUTERS: tuple[APIRouter, ...] = (assets.router,)
