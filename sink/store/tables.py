@@ -258,6 +258,12 @@ Index(
     sqlite_where=text("verdict IS NULL"),
     postgresql_where=text("verdict IS NULL"),
 )
+Index(
+    "instep_replay_unsent",
+    replay.c.requested_us,
+    sqlite_where=text("verdict IS NULL AND sent_us IS NULL"),
+    postgresql_where=text("verdict IS NULL AND sent_us IS NULL"),
+)
 Index("instep_replay_by_entry", replay.c.entry_id)
 Index("instep_replay_settled", replay.c.verdict_us)
 
@@ -277,6 +283,8 @@ job = Table(
     # null: as fast as possible
     Column("rate_per_s", Integer),
     Column("canaries", Integer, nullable=False),
+    # a person named the entries one by one, parked ones too
+    Column("named", Boolean, nullable=False),
     Column("state", Text, nullable=False),
     # why it is stopped or waits
     Column("note", Text),
@@ -292,6 +300,12 @@ job = Table(
     Column("leased_until_us", BigInteger),
 )
 Index("instep_replay_job_by_time", job.c.created_us, job.c.id)
+Index(
+    "instep_replay_job_unfinished",
+    job.c.created_us,
+    sqlite_where=text("finished_us IS NULL"),
+    postgresql_where=text("finished_us IS NULL"),
+)
 job_item = Table(
     "instep_replay_job_item",
     metadata,

@@ -33,6 +33,7 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
+    op.drop_index("instep_replay_unsent", "instep_replay")
     for name in _TABLES.split():
         op.drop_table(f"instep_{name}")
     for name, _, _ in _ENTRY_COLUMNS:
@@ -89,6 +90,7 @@ def _create_jobs() -> None:
         *_columns(sa.Text(), "corrections corrected_fields", nullable=True),
         *_columns(sa.Integer(), "rate_per_s", nullable=True),
         *_columns(sa.Integer(), "canaries"),
+        *_columns(sa.Boolean(), "named"),
         *_columns(sa.Text(), "state"),
         *_columns(sa.Text(), "note", nullable=True),
         *_columns(sa.BigInteger(), "total handled"),
@@ -100,6 +102,12 @@ def _create_jobs() -> None:
         *_columns(sa.BigInteger(), "leased_until_us", nullable=True),
     )
     op.create_index("instep_replay_job_by_time", "instep_replay_job", ["created_us", "id"])
+    _create_partial_index(
+        "instep_replay_job_unfinished", "instep_replay_job", "created_us", "finished_us IS NULL"
+    )
+    _create_partial_index(
+        "instep_replay_unsent", "instep_replay", "requested_us", "verdict IS NULL AND sent_us IS NULL"
+    )
     op.create_table(
         "instep_replay_job_item",
         sa.Column("job_id", sa.Text(), primary_key=True),
@@ -109,6 +117,10 @@ def _create_jobs() -> None:
     )
     op.create_index("instep_replay_job_item_by_replay", "instep_replay_job_item", ["replay_id"])
     op.create_index("instep_replay_job_item_by_entry", "instep_replay_job_item", ["entry_id"])
+
+
+def _create_partial_index(name: str, table: str, column: str, where: str) -> None:
+    op.create_index(name, table, [column], sqlite_where=sa.text(where), postgresql_where=sa.text(where))
 
 
 def _create_access() -> None:
