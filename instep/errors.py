@@ -331,7 +331,7 @@ def _selection(
     older_than: str | None,
     newer_than: str | None,
 ) -> Any:
-    from sink.console.selection import Selection
+    from sink.desk.selection import Selection
 
     return Selection(
         ids=ids or (),
@@ -348,7 +348,7 @@ def _selection(
 @contextmanager
 def _store(config: Path) -> Iterator[Any]:
     from sink.console.opening import opened
-    from sink.console.selection import WrongUse
+    from sink.desk.selection import WrongUse
 
     checked = load(config)
     try:

@@ -13,7 +13,7 @@ from sink import actions
 from sink.actions import Actor, now_us
 from sink.console import shown
 from sink.console.inert import inert
-from sink.console.selection import Selection, WrongUse, selected_ids
+from sink.desk.selection import Selection, WrongUse, selected_ids
 from sink.states import Action, Refusal, Verdict, refusal
 from sink.store.entries import Filter, Tally, count_entries, read_page
 from sink.store.replays import read_verdicts

@@ -13,7 +13,7 @@ from sink.archive import ArchiveError, open_archive
 from sink.console import shown
 from sink.console.acting import Manner, summary
 from sink.console.inert import inert
-from sink.console.selection import Selection, over_before, to_filter
+from sink.desk.selection import Selection, over_before, to_filter
 from sink.reimport import reimport
 from sink.states import RELEVANT
 from sink.store.entries import Filter, Tally, count_entries

@@ -18,7 +18,7 @@ from schemas.events import OriginalRecord
 from sink.actions import now_us
 from sink.console import shown
 from sink.console.inert import inert, inert_cell
-from sink.console.selection import Selection, WrongUse, read_cursor, to_filter, whole_ids, write_cursor
+from sink.desk.selection import Selection, WrongUse, read_cursor, to_filter, whole_ids, write_cursor
 from sink.states import State
 from sink.store.entries import (
     Entry,

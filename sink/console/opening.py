@@ -7,7 +7,7 @@ from pathlib import Path
 from plumbing.database import unreachable_reason
 from plumbing.unreachable import UnreachableError
 from schemas.config.model import Config
-from sink.console.selection import WrongUse
+from sink.desk.selection import WrongUse
 from sink.store.migrate import versions
 from sink.store.store import Store, StoreAway, open_store
 

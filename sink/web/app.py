@@ -1,13 +1,15 @@
 """The application that answers at the sink's port."""
 
-from fastapi import FastAPI
+from fastapi import Depends, FastAPI
 
 from sink.web import health
+from sink.web.api import PREFIX
 from sink.web.api import routes as api
+from sink.web.api.strict import only_known_parameters
+from sink.web.body import WholeBody
+from sink.web.faults import add_faults
 from sink.web.page import routes as page
 from sink.web.web import Web
-
-API = "/api/v1"
 
 
 def create_app(web: Web) -> FastAPI:
@@ -23,7 +25,9 @@ def create_app(web: Web) -> FastAPI:
     app.state.web = web
     app.include_router(health.router)
     for router in api.ROUTERS:
-        app.include_router(router, prefix=API)
+        app.include_router(router, prefix=PREFIX, dependencies=[Depends(only_known_parameters)])
     for router in page.ROUTERS:
         app.include_router(router, include_in_schema=False)
+    add_faults(app)
+    app.add_middleware(WholeBody)
     return app

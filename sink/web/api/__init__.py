@@ -1,1 +1,3 @@
-"""The JSON API under /api/v1, a file a resource."""
+"""The JSON API, a file a resource."""
+
+PREFIX = "/api/v1"

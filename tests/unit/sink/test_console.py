@@ -3,7 +3,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sink.console.inert import inert, inert_cell
-from sink.console.selection import Selection, WrongUse, read_cursor, to_filter, write_cursor
+from sink.desk.selection import Selection, WrongUse, read_cursor, to_filter, write_cursor
 from sink.console.shown import ago, line
 from sink.states import RELEVANT, State
 

@@ -1,5 +1,6 @@
-"""What the options of a command select, as text, turned into entries. Raises WrongUse for what makes no sense."""
+"""What options or query parameters select, as text, turned into entries. Raises WrongUse for what makes no sense."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
@@ -15,15 +16,17 @@ from sink.store.entries import Filter, PageKey, find_ids, read_ids
 
 _SHORTEST_ID = 4
 _WHOLE_ID = 16
+# microseconds since 1970, far beyond the year 9999 and within what a database counts in
+_MOMENT = re.compile(r"[0-9]{1,18}")
 
 
 class WrongUse(Exception):  # noqa: N818  named for what is the case
-    """The options make no sense; the text says which and why."""
+    """What was asked makes no sense; the text says which part and why."""
 
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """The options as they were typed."""
+    """The options as they were typed, the parameters as they were sent."""
 
     ids: Sequence[str] = ()
     states: Sequence[str] = ()
@@ -52,14 +55,14 @@ def to_filter(selection: Selection, now_us: int, *, closed_too: bool = False) ->
         categories=tuple(_known("category", each, list(Category)) for each in selection.categories),
         codes=tuple(_known("code", code, list(catalogue())) for code in selection.codes),
         records=tuple(selection.records),
-        failed_before_us=_before(selection.older_than, now_us, "--older-than"),
-        failed_after_us=_before(selection.newer_than, now_us, "--newer-than"),
+        failed_before_us=_before(selection.older_than, now_us, "older-than"),
+        failed_after_us=_before(selection.newer_than, now_us, "newer-than"),
     )
 
 
 def over_before(text: str | None, now_us: int) -> int | None:
     """Return the moment that lies a duration back."""
-    return _before(text, now_us, "--older-than")
+    return _before(text, now_us, "older-than")
 
 
 def whole_ids(connection: Connection, ids: Sequence[str]) -> list[str]:
@@ -77,8 +80,8 @@ def selected_ids(connection: Connection, selection: Selection, now_us: int) -> l
 def read_cursor(text: str) -> PageKey:
     """Return where the next page begins, as the page before said."""
     moment, _, entry_id = text.partition("-")
-    if not moment.isdecimal() or not entry_id:
-        raise WrongUse(f'--after "{text}" is not what the page before ended with')
+    if not _MOMENT.fullmatch(moment) or not entry_id:
+        raise WrongUse("after: this is not what the page before ended with")
     return int(moment), entry_id
 
 
