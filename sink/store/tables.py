@@ -1,5 +1,7 @@
 """The tables of the sink's store. Times are microseconds since 1970 in UTC (`…_us`), the same on every database."""
 
+from typing import Any
+
 from sqlalchemy import (
     BigInteger,
     Boolean,
@@ -17,8 +19,16 @@ from sqlalchemy import (
 VERSION_TABLE = "instep_sink_version"
 CLOSED_STATES = "state IN ('resolved', 'discarded')"
 RELEVANT_STATES = "state NOT IN ('resolved', 'discarded')"
+# entries of an older grouping; a new GROUPING_VERSION makes this index anew in a migration
+UNGROUPED = "group_version < 1"
 
 metadata = MetaData()
+
+
+def _where(condition: str) -> dict[str, Any]:
+    """Options of an index over those rows alone that meet the condition."""
+    return {"sqlite_where": text(condition), "postgresql_where": text(condition)}
+
 
 entry = Table(
     "instep_entry",
@@ -83,29 +93,19 @@ entry = Table(
 )
 
 Index("instep_entry_by_time", entry.c.last_failed_us, entry.c.id)
-Index("instep_entry_by_record", entry.c.mapping, entry.c.record_id)
 Index(
-    "instep_entry_relevant",
+    "instep_entry_by_record_id",
+    entry.c.record_id,
     entry.c.mapping,
-    entry.c.category,
-    entry.c.state,
-    entry.c.first_failed_us,
-    sqlite_where=text(RELEVANT_STATES),
-    postgresql_where=text(RELEVANT_STATES),
+    # for what begins with a text, too
+    postgresql_ops={"record_id": "text_pattern_ops", "mapping": "text_ops"},
 )
-Index(
-    "instep_entry_waiting",
-    entry.c.retry_at_us,
-    sqlite_where=text("state = 'waiting'"),
-    postgresql_where=text("state = 'waiting'"),
-)
-Index(
-    "instep_entry_closed",
-    entry.c.ages_from_us,
-    entry.c.id,
-    sqlite_where=text(CLOSED_STATES),
-    postgresql_where=text(CLOSED_STATES),
-)
+Index("instep_entry_by_group", entry.c.group_id, entry.c.state, entry.c.last_failed_us, entry.c.id)
+Index("instep_entry_relevant_by_time", entry.c.last_failed_us, entry.c.id, **_where(RELEVANT_STATES))
+Index("instep_entry_oldest", entry.c.mapping, entry.c.first_failed_us, **_where(RELEVANT_STATES))
+Index("instep_entry_ungrouped", entry.c.id, **_where(UNGROUPED))
+Index("instep_entry_waiting", entry.c.retry_at_us, **_where("state = 'waiting'"))
+Index("instep_entry_closed", entry.c.ages_from_us, entry.c.id, **_where(CLOSED_STATES))
 Index("instep_entry_by_payload", entry.c.payload_id)
 
 payload = Table(
@@ -145,7 +145,8 @@ group = Table(
 )
 Index("instep_group_by_time", group.c.last_seen_us, group.c.id)
 
-# How many entries there are, counted by the database itself: triggers note each change, a chore adds the notes up.
+# How many entries there are, counted by the database itself. On PostgreSQL triggers note each change, and a chore adds the
+# notes up; on SQLite, where one writes at a time, they count at once.
 tally = Table(
     "instep_tally",
     metadata,
@@ -156,6 +157,7 @@ tally = Table(
     Column("group_id", Text, primary_key=True),
     Column("entries", BigInteger, nullable=False),
 )
+Index("instep_tally_by_group", tally.c.group_id)
 tally_change = Table(
     "instep_tally_change",
     metadata,
@@ -168,17 +170,27 @@ tally_change = Table(
     Column("entries", BigInteger, nullable=False),
 )
 
-# failures and resolutions by quarter of an hour, for the picture of the last day; `sink` keeps writers apart
+# failures and resolutions by quarter of an hour, for the picture of the last day; `source` is the partition of the error
+# topic, which one sink reads at a time: nobody waits for a row of another
 rate = Table(
     "instep_rate",
     metadata,
     Column("slot_us", BigInteger, primary_key=True),
     Column("mapping", Text, primary_key=True),
-    Column("sink", Text, primary_key=True),
+    Column("source", Text, primary_key=True),
     Column("failed", BigInteger, nullable=False),
     Column("resolved", BigInteger, nullable=False),
 )
-# what the workers had counted at the end of each quarter of an hour
+# failures of a group by the hour
+group_rate = Table(
+    "instep_group_rate",
+    metadata,
+    Column("group_id", Text, primary_key=True),
+    Column("slot_us", BigInteger, primary_key=True),
+    Column("source", Text, primary_key=True),
+    Column("failed", BigInteger, nullable=False),
+)
+# what the workers had counted at the end of each quarter of an hour; a worker that starts again counts from 0
 progress_slot = Table(
     "instep_progress_slot",
     metadata,
@@ -186,7 +198,7 @@ progress_slot = Table(
     Column("worker", Text, primary_key=True),
     Column("mapping", Text, primary_key=True),
     Column("direction", Text, primary_key=True),
-    Column("started_us", BigInteger, nullable=False),
+    Column("started_us", BigInteger, primary_key=True),
     Column("counts", Text, nullable=False),
 )
 
@@ -252,18 +264,8 @@ replay = Table(
     Column("verdict_us", BigInteger),
     Column("code", Text),
 )
-Index(
-    "instep_replay_pending",
-    replay.c.requested_us,
-    sqlite_where=text("verdict IS NULL"),
-    postgresql_where=text("verdict IS NULL"),
-)
-Index(
-    "instep_replay_unsent",
-    replay.c.requested_us,
-    sqlite_where=text("verdict IS NULL AND sent_us IS NULL"),
-    postgresql_where=text("verdict IS NULL AND sent_us IS NULL"),
-)
+Index("instep_replay_pending", replay.c.requested_us, **_where("verdict IS NULL"))
+Index("instep_replay_unsent", replay.c.requested_us, **_where("verdict IS NULL AND sent_us IS NULL"))
 Index("instep_replay_by_entry", replay.c.entry_id)
 Index("instep_replay_settled", replay.c.verdict_us)
 
@@ -300,12 +302,7 @@ job = Table(
     Column("leased_until_us", BigInteger),
 )
 Index("instep_replay_job_by_time", job.c.created_us, job.c.id)
-Index(
-    "instep_replay_job_unfinished",
-    job.c.created_us,
-    sqlite_where=text("finished_us IS NULL"),
-    postgresql_where=text("finished_us IS NULL"),
-)
+Index("instep_replay_job_unfinished", job.c.created_us, **_where("finished_us IS NULL"))
 job_item = Table(
     "instep_replay_job_item",
     metadata,
