@@ -23,7 +23,7 @@ SchemaId = int | UUID
 FindSchema = Callable[[Any], str | None]
 
 # Of an envelope's source and clocks only these are read.
-_OF_ENVELOPE: Final[Wanted] = {
+_OF_ENVELOPE: Final[Mapping[str, Wanted]] = {
     "before": None,
     "after": None,
     "source": {"ts_ms": None, "origin": None},
@@ -124,6 +124,16 @@ def _reading(text: str) -> AvroReading | Undecodable:
         return _NO_SCHEMA
 
 
+def _wanted_of_envelope(parsed: Any) -> Wanted:
+    """Return what is read of an envelope: its own clock only where the source's may be missing."""
+    fields = {each["name"]: each["type"] for each in parsed["fields"]}
+    source = fields.get("source")
+    members = source["fields"] if isinstance(source, dict) and "fields" in source else ()
+    if any(each["name"] == "ts_ms" and each["type"] == "long" for each in members):
+        return {name: wanted for name, wanted in _OF_ENVELOPE.items() if name != "ts_ms"}
+    return _OF_ENVELOPE
+
+
 def _compile(parsed: Any, wire: WireType) -> AvroReading:
     decode_key, read_key = value_reader(parsed), key_reader(wire)
     read_change = record_change_reader(wire)
@@ -134,7 +144,7 @@ def _compile(parsed: Any, wire: WireType) -> AvroReading:
             read_key=lambda body: read_key(decode_key(body)),
             ours=True,
         )
-    decode = value_reader(parsed, _OF_ENVELOPE if is_envelope(wire) else None)
+    decode = value_reader(parsed, _wanted_of_envelope(parsed) if is_envelope(wire) else None)
     read_payload = payload_reader(wire)
     return AvroReading(
         read=lambda body: read_payload(decode(body), body),

@@ -10,6 +10,8 @@ import struct
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
+from schemas.wire.avro_record import Field, compile_record
+
 Read = Callable[[bytes, int], tuple[Any, int]]
 Skip = Callable[[bytes, int], int]
 
@@ -124,6 +126,8 @@ _READ: Final[Mapping[str, Read]] = {
     "bytes": _read_bytes,
     "string": _read_string,
 }
+# what the code of a record calls for values that are longer than most
+_CALLED: Final[Mapping[str, Any]] = {"read_long": _read_long, "read_size": _read_size}
 _SKIP: Final[Mapping[str, Skip]] = {
     "int": _skip_long,
     "long": _skip_long,
@@ -207,48 +211,22 @@ class _Compiler:
     def _record(self, schema: Mapping[str, Any], wanted: Wanted) -> Read:
         if wanted is None:
             self._begun.add(schema["name"])
-        steps: list[tuple[str | None, Any]] = []
+        fields: list[Field] = []
         for each in schema["fields"]:
             name, type_ = each["name"], each["type"]
             if wanted is None:
-                steps.append((name, self.read(type_)))
+                fields.append(Field(name, type_, self.read(type_)))
             elif name in wanted:
-                steps.append((name, self.read(type_, wanted[name])))
+                fields.append(Field(name, type_, self.read(type_, wanted[name])))
             else:
-                steps.append((None, self.skip(type_)))
-        read = _record_of(steps)
+                fields.append(Field(None, type_, self.skip(type_)))
+        read = compile_record(fields, _CALLED)
         if wanted is None:
             self._whole[schema["name"]] = read
         return read
 
 
-def _record_of(steps: list[tuple[str | None, Any]]) -> Read:
-    if all(name is not None for name, _ in steps):
-
-        def read_record(data: bytes, at: int) -> tuple[dict[str, Any], int]:
-            row: dict[str, Any] = {}
-            for name, read in steps:
-                row[name], at = read(data, at)  # type: ignore[index]  # every step has a name here
-            return row, at
-
-        return read_record
-
-    def read_part(data: bytes, at: int) -> tuple[dict[str, Any], int]:
-        row: dict[str, Any] = {}
-        for name, step in steps:
-            if name is None:
-                at = step(data, at)
-            else:
-                row[name], at = step(data, at)
-        return row, at
-
-    return read_part
-
-
 def _optional(null: int, other: int, read: Read) -> Read:
-    if read is _read_string:
-        return _optional_string(null, other)
-
     def read_optional(data: bytes, at: int) -> tuple[Any, int]:
         branch = data[at]
         if branch == null:
@@ -258,28 +236,6 @@ def _optional(null: int, other: int, read: Read) -> Read:
         raise ValueError("no such branch")
 
     return read_optional
-
-
-def _optional_string(null: int, other: int) -> Read:
-    """Return what `_optional(null, other, _read_string)` would, in one call instead of two: most fields are such."""
-
-    def read_optional_string(data: bytes, at: int) -> tuple[str | None, int]:
-        branch = data[at]
-        at += 1
-        if branch == null:
-            return None, at
-        if branch != other:
-            raise ValueError("no such branch")
-        size = data[at]
-        if size & 0x81:
-            size, at = _read_size(data, at)
-            end = at + size
-        else:
-            at += 1
-            end = at + (size >> 1)
-        return data[at:end].decode(), end
-
-    return read_optional_string
 
 
 def _skip_optional(null: int, skip: Skip) -> Skip:
