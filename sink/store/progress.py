@@ -9,7 +9,7 @@ from schemas.events import SyncProgress
 from sink.moment import to_us
 from sink.store import bulk
 from sink.store.rows import clean, name
-from sink.store.tables import worker_progress
+from sink.store.tables import entry, worker_progress
 
 # a worker says so every few seconds; one that was silent for longer may be gone
 PAUSE_HOLDS_US = 60_000_000
@@ -49,3 +49,13 @@ def paused_mappings(connection: Connection, now_us: int) -> dict[str, str]:
         .order_by(worker_progress.c.at_us)
     )
     return {row.mapping: row.paused_code for row in rows}
+
+
+def paused_among(connection: Connection, ids: Sequence[str], now_us: int) -> tuple[str, str] | None:
+    """Return mapping and code of one entry whose app is paused, None where none is."""
+    paused = paused_mappings(connection, now_us)
+    if not paused:
+        return None
+    hit = (bulk.among(connection, entry.c.id, ids), entry.c.mapping.in_(sorted(paused)))
+    mapping = connection.scalar(select(entry.c.mapping).where(*hit).limit(1))
+    return None if mapping is None else (mapping, paused[mapping])

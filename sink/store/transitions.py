@@ -1,17 +1,18 @@
-"""What persons and the schedule do to entries: conditional updates on state and row version.
+"""What persons and the schedule do to entries: each is locked, looked at, and moved on.
 
-Each function answers for each entry: moved, or refused and why. Nothing is read first and written later without a guard.
+Each function answers for each entry: moved, or refused and why. Nothing is read first and written later without the lock.
 """
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, Row, select, update
+from sqlalchemy import Connection, Row, select
 
 from schemas.catalogue import Scope
 from schemas.events import Decision
-from sink.states import ALLOWED, Action, Refusal, ResolvedBy, State, refusal
+from sink.jobs import PARKED_AFTER
+from sink.states import Action, Refusal, ResolvedBy, State, refusal
 from sink.store import bulk
 from sink.store.progress import paused_mappings
 from sink.store.tables import entry, replay
@@ -38,13 +39,17 @@ class Refused:
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """Who asks, when, and how new replays are named; `scheduled` when it is the schedule."""
+    """Who asks, when, and how new replays are named; `scheduled` when it is the schedule.
+
+    `named`: a person named the entries one by one, so that parked ones are meant too.
+    """
 
     actor: str
     now_us: int
     new_id: Callable[[], str]
     scheduled: bool = False
     reason: str | None = None
+    named: bool = True
 
 
 Step = Moved | Refused
@@ -62,10 +67,12 @@ def request_replays(connection: Connection, ids: Sequence[str], request: Request
             return Refusal.NO_POSITION
         if reason is None and row.mapping in paused:
             return Refusal.PAUSED
+        if reason is None and not request.named and row.failed_replays >= PARKED_AFTER:
+            return Refusal.PARKED
         return reason
 
     def values(replay_id: str) -> dict[str, Any]:
-        return {"state": State.REPLAYING, "replay_id": replay_id}
+        return {"state": str(State.REPLAYING), "replay_id": replay_id}
 
     return _move(connection, ids, Action.REPLAY, request, refuse, values)
 
@@ -74,8 +81,8 @@ def close_by_hand(connection: Connection, ids: Sequence[str], action: Action, re
     """Resolve or discard entries, each with a request that makes the worker forget its failure; at most CHUNK at a time."""
     resolved = action is Action.RESOLVE
     closing = {
-        "state": State.RESOLVED if resolved else State.DISCARDED,
-        "resolved_by": ResolvedBy.HAND if resolved else None,
+        "state": str(State.RESOLVED if resolved else State.DISCARDED),
+        "resolved_by": str(ResolvedBy.HAND) if resolved else None,
         "closed_us": request.now_us,
         "ages_from_us": request.now_us,
         "closed_by": request.actor,
@@ -100,30 +107,33 @@ def _move(
     refuse: Callable[[Row[Any]], Refusal | None],
     values: Callable[[str], dict[str, Any]],
 ) -> list[Step]:
-    found = {row.id: row for row in _read(connection, ids)}
+    found = {row.id: row for row in _lock(connection, ids)}
     steps: list[Step] = []
-    requests = []
+    requests, changes = [], []
     for entry_id in dict.fromkeys(ids):
         row = found.get(entry_id)
         reason = Refusal.NOT_FOUND if row is None else refuse(row)
-        replay_id = request.new_id()
-        if row is not None and reason is None and not _update(connection, row, action, values(replay_id)):
-            reason = Refusal.CHANGED
         if row is None or reason is not None:
             state = None if row is None else State(row.state)
-            steps.append(Refused(entry_id, state, reason or Refusal.CHANGED))
+            steps.append(Refused(entry_id, state, reason or Refusal.NOT_FOUND))
             continue
+        replay_id = request.new_id()
+        changes.append({"id": row.id, "row_version": row.row_version + 1, **values(replay_id)})
         decision = Decision.RETRY if action is Action.REPLAY else Decision.DROP
         # an app failure has no change that the worker could forget
         sends = row.source_topic is not None and row.scope != Scope.APP
         if sends:
             requests.append(_replay_row(row, replay_id, decision, request))
         steps.append(Moved(entry_id, replay_id if sends else None))
+    if changes:
+        names = list(changes[0])
+        bulk.update_rows(connection, entry, names, [list(change.values()) for change in changes])
     bulk.insert_rows(connection, replay, requests)
     return steps
 
 
-def _read(connection: Connection, ids: Sequence[str]) -> Sequence[Any]:
+def _lock(connection: Connection, ids: Sequence[str]) -> Sequence[Any]:
+    """Return entries as they stand; nobody else can change them before the transaction ends."""
     columns = (
         entry.c.id,
         entry.c.state,
@@ -132,21 +142,10 @@ def _read(connection: Connection, ids: Sequence[str]) -> Sequence[Any]:
         entry.c.mapping,
         entry.c.source_topic,
         entry.c.failure_id,
+        entry.c.failed_replays,
     )
     query = select(*columns).where(bulk.among(connection, entry.c.id, ids)).order_by(entry.c.id)
     return connection.execute(query.with_for_update()).all()
-
-
-def _update(connection: Connection, row: Row[Any], action: Action, values: dict[str, Any]) -> bool:
-    same = (
-        entry.c.id == row.id,
-        entry.c.row_version == row.row_version,
-        entry.c.state.in_(sorted(ALLOWED[action])),
-    )
-    changed = connection.execute(
-        update(entry).where(*same).values(**values, row_version=entry.c.row_version + 1)
-    )
-    return changed.rowcount == 1
 
 
 def _replay_row(row: Row[Any], replay_id: str, decision: Decision, request: Request) -> tuple[Any, ...]:
