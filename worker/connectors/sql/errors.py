@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from enum import Enum, auto
 
-from worker.connectors.sql.scrub import scrub
+from schemas.scrub import scrub
 from worker.fault import Fault
 
 

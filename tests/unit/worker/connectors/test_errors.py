@@ -4,11 +4,11 @@ import sqlite3
 import pymysql
 import pytest
 
+from schemas.scrub import scrub
 from worker.connectors.sql.connector import open_sql
 from worker.connectors.sql.errors import Reach
 from worker.connectors.sql.mariadb.errors import diagnose
 from worker.connectors.sql.quoting import backquoted, double_quoted, split_entity
-from worker.connectors.sql.scrub import scrub
 from worker.connectors.sql.sqlite.errors import diagnose as diagnose_sqlite
 
 

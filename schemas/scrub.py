@@ -1,4 +1,4 @@
-"""Take field values out of what a database says about an error. Pure."""
+"""Take field values out of what another program says about an error. Pure."""
 
 import re
 from collections.abc import Iterable
