@@ -56,20 +56,40 @@ def now_us() -> int:
     return time.time_ns() // 1000
 
 
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What is to be done, and why. `named`: the entries were named one by one, so that parked ones are meant too.
+
+    `row_version`: only if the entry still has this one.
+    """
+
+    action: Action
+    reason: str | None = None
+    named: bool = True
+    row_version: int | None = None
+
+
+def act(store: Store, ids: Sequence[str], wish: Wish, actor: Actor, on_progress: Progress) -> list[Step]:
+    """Replay, resolve or discard entries; what is to be replayed is sent by the running sink."""
+    if wish.action is Action.REPLAY:
+        return _in_chunks(store, ids, actor, wish, transitions.request_replays, on_progress)
+
+    def close(connection: Connection, chunk: Sequence[str], request: Request) -> list[Step]:
+        return transitions.close_by_hand(connection, chunk, wish.action, request)
+
+    return _in_chunks(store, ids, actor, wish, close, on_progress)
+
+
 def request_replays(store: Store, ids: Sequence[str], actor: Actor, on_progress: Progress) -> list[Step]:
     """Ask for entries to be replayed; the running sink sends them."""
-    return _in_chunks(store, ids, actor, Action.REPLAY, None, transitions.request_replays, on_progress)
+    return act(store, ids, Wish(Action.REPLAY), actor, on_progress)
 
 
 def close_by_hand(
     store: Store, ids: Sequence[str], action: Action, actor: Actor, reason: str | None, on_progress: Progress
 ) -> list[Step]:
     """Resolve or discard entries."""
-
-    def close(connection: Connection, chunk: Sequence[str], request: Request) -> list[Step]:
-        return transitions.close_by_hand(connection, chunk, action, request)
-
-    return _in_chunks(store, ids, actor, action, reason, close, on_progress)
+    return act(store, ids, Wish(action, reason), actor, on_progress)
 
 
 def clearable(wanted: Filter, *, include_open: bool) -> Filter:
@@ -114,17 +134,23 @@ def _in_chunks(
     store: Store,
     ids: Sequence[str],
     actor: Actor,
-    action: Action,
-    reason: str | None,
+    wish: Wish,
     move: Callable[[Connection, Sequence[str], Request], list[Step]],
     on_progress: Progress,
 ) -> list[Step]:
     steps: list[Step] = []
     for chunk in transitions.chunks(ids):
-        request = Request(actor.name, now_us(), replays.new_replay_id, reason=reason)
+        request = Request(
+            actor.name,
+            now_us(),
+            replays.new_replay_id,
+            reason=wish.reason,
+            named=wish.named,
+            row_version=wish.row_version,
+        )
         with store.writing() as connection:
             moved = move(connection, chunk, request)
-            _audit_steps(connection, moved, actor, action, request.now_us)
+            _audit_steps(connection, moved, actor, wish.action, request.now_us)
         steps += moved
         on_progress(len(chunk))
     return steps

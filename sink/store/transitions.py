@@ -41,7 +41,8 @@ class Refused:
 class Request:
     """Who asks, when, and how new replays are named; `scheduled` when it is the schedule.
 
-    `named`: a person named the entries one by one, so that parked ones are meant too.
+    `named`: a person named the entries one by one, so that parked ones are meant too. With `row_version` an entry that has
+    another one by now is refused.
     """
 
     actor: str
@@ -50,6 +51,7 @@ class Request:
     scheduled: bool = False
     reason: str | None = None
     named: bool = True
+    row_version: int | None = None
 
 
 Step = Moved | Refused
@@ -112,7 +114,7 @@ def _move(
     requests, changes = [], []
     for entry_id in dict.fromkeys(ids):
         row = found.get(entry_id)
-        reason = Refusal.NOT_FOUND if row is None else refuse(row)
+        reason = Refusal.NOT_FOUND if row is None else _stale(row, request) or refuse(row)
         if row is None or reason is not None:
             state = None if row is None else State(row.state)
             steps.append(Refused(entry_id, state, reason or Refusal.NOT_FOUND))
@@ -130,6 +132,11 @@ def _move(
         bulk.update_rows(connection, entry, names, [list(change.values()) for change in changes])
     bulk.insert_rows(connection, replay, requests)
     return steps
+
+
+def _stale(row: Row[Any], request: Request) -> Refusal | None:
+    same = request.row_version is None or request.row_version == row.row_version
+    return None if same else Refusal.CHANGED
 
 
 def _lock(connection: Connection, ids: Sequence[str]) -> Sequence[Any]:
