@@ -60,7 +60,8 @@ def source(mount: str | dict[str, Any]) -> str:
 
 
 def test_everything_is_there(services: dict[str, dict[str, Any]]) -> None:
-    assert set(services) == {"kafka", "postgres", "topics", "worker-1", "worker-2", "sink", "prometheus"}
+    instep, around = {"topics", "worker-1", "worker-2", "sink"}, {"kafka", "postgres", "prometheus"}
+    assert set(services) == instep | around | {"alertmanager"}
 
 
 def test_every_lasting_service_has_a_health_check(services: dict[str, dict[str, Any]]) -> None:
@@ -113,7 +114,22 @@ def test_prometheus_scrapes_workers_and_sink(services: dict[str, dict[str, Any]]
     config = yaml.safe_load((ROOT / "deploy" / "prometheus" / "prometheus.yml").read_text())
     targets = {t for job in config["scrape_configs"] for c in job["static_configs"] for t in c["targets"]}
     assert targets == {"worker-1:9101", "worker-2:9101", "sink:8080"}
-    assert {target.partition(":")[0] for target in targets} <= set(services)
+    alerted = {
+        t
+        for each in config["alerting"]["alertmanagers"]
+        for c in each["static_configs"]
+        for t in c["targets"]
+    }
+    assert alerted == {"alertmanager:9093"}
+    assert {target.partition(":")[0] for target in targets | alerted} <= set(services)
+
+
+def test_prometheus_finds_its_rules_beside_its_configuration(services: dict[str, dict[str, Any]]) -> None:
+    config = yaml.safe_load((ROOT / "deploy" / "prometheus" / "prometheus.yml").read_text())
+    mounted = [Path(source(mount)) for mount in services["prometheus"]["volumes"]]
+    assert {str(ROOT / "deploy" / "prometheus" / name) for name in config["rule_files"]} <= set(
+        map(str, mounted)
+    )
 
 
 def test_the_mounted_configuration_is_accepted() -> None:
