@@ -25,6 +25,7 @@ class Category(StrEnum):
     TRANSIENT = "transient"
     POISON = "poison"
     INTERNAL = "internal"
+    FOREIGN = "foreign"
 
 
 class Scope(StrEnum):

@@ -13,7 +13,7 @@ Every failure has a code. This page is made from the catalogue that the programs
 `instep explain CODE` shows the same on the terminal.
 """
 
-_CATEGORIES = {
+CATEGORIES = {
     Category.COUPLING: "the pair of records is not what it should be",
     Category.CONFLICT: "both sides changed the record",
     Category.DATA: "the target cannot take these values",
@@ -21,14 +21,15 @@ _CATEGORIES = {
     Category.TRANSIENT: "passes by itself",
     Category.POISON: "the message itself cannot be used",
     Category.INTERNAL: "a mistake in Instep",
+    Category.FOREIGN: "another program gave a message up",
 }
-_SCOPES = {
+SCOPES = {
     Scope.RECORD: "the record: reported at once; the others go on",
     Scope.SELF_HEALING: "the record, for the moment",
     Scope.DEPENDENCY: "another record that is not there yet, or still there",
     Scope.APP: "the whole app: its mappings pause, one failure is reported, nothing is lost",
 }
-_FIXERS = {
+FIXERS = {
     Fixer.USER: "the record's owner",
     Fixer.ADMIN: "an admin",
     Fixer.DEVELOPER: "a developer",
@@ -40,7 +41,7 @@ def page(codes: Mapping[str, Code]) -> str:
     """Return the page in Markdown."""
     chapters = [_INTRODUCTION, _overview(codes.values())]
     for category, members in groupby(codes.values(), lambda code: code.category):
-        chapters.append(f"## {category.value}: {_CATEGORIES[category]}\n")
+        chapters.append(f"## {category.value}: {CATEGORIES[category]}\n")
         chapters.extend(map(_entry, members))
     return "\n".join(chapters)
 
@@ -56,7 +57,7 @@ def policy(code: Code) -> str:
 
 
 def _overview(codes: Iterable[Code]) -> str:
-    rows = [f"| [{code.name}](#{code.name}) | {code.title} | {_FIXERS[code.fixer]} |" for code in codes]
+    rows = [f"| [{code.name}](#{code.name}) | {code.title} | {FIXERS[code.fixer]} |" for code in codes]
     return "\n".join(["| code | what | who fixes it |", "| --- | --- | --- |", *rows, ""])
 
 
@@ -69,8 +70,8 @@ def _entry(code: Code) -> str:
         "",
         *steps,
         "",
-        f"- Concerns: {_SCOPES[code.scope]}",
-        f"- Who fixes it: {_FIXERS[code.fixer]}",
+        f"- Concerns: {SCOPES[code.scope]}",
+        f"- Who fixes it: {FIXERS[code.fixer]}",
         f"- Tried again: {policy(code)}",
     ]
     if code.decisions:

@@ -6,6 +6,7 @@ from string import Formatter
 from schemas.config.app import AppConfig
 from schemas.config.mapping import MappingConfig
 from schemas.config.problem import Path, did_you_mean
+from schemas.config.process import ForeignTopicConfig
 from schemas.config.where import Refused, parse_where
 
 Found = tuple[Path, str]
@@ -40,6 +41,45 @@ def mapping_inconsistencies(
         if mapping.source.topic in own_topics:
             yield (*path, "source", "topic"), "is one of Instep's own topics, which carry no record changes"
     yield from _rivals(mappings)
+
+
+def foreign_inconsistencies(
+    foreign: Mapping[int, ForeignTopicConfig],
+    mappings: Mapping[str, MappingConfig],
+    own_topics: Collection[str],
+) -> Iterator[Found]:
+    """Yield what is wrong between dead letter topics of others (by their place in the list) and the rest."""
+    read = {mapping.source.topic: name for name, mapping in mappings.items()}
+    dead_letter_topics = {each.topic for each in foreign.values()}
+    topics: set[str] = set()
+    names: set[str] = set()
+    for index, each in foreign.items():
+        path = ("sink", "foreign", index)
+        if each.topic in own_topics:
+            yield (*path, "topic"), "is one of Instep's own topics, which hold no dead letters of others"
+        elif each.topic in read:
+            yield (
+                (*path, "topic"),
+                f'is the source topic of mapping "{read[each.topic]}", not a dead letter topic',
+            )
+        elif each.topic in topics:
+            yield (*path, "topic"), "is in the list already: each topic is read once"
+        if each.mapping in mappings:
+            yield (
+                (*path, "mapping"),
+                "is the name of a mapping; dead letters of others need a name of their own",
+            )
+        elif each.mapping in names:
+            yield (*path, "mapping"), "is the name of another dead letter topic; each needs one of its own"
+        if each.replay_to in own_topics:
+            yield (
+                (*path, "replay_to"),
+                "is one of Instep's own topics, on which nobody waits for this message",
+            )
+        elif each.replay_to in dead_letter_topics:
+            yield (*path, "replay_to"), "is a dead letter topic: the message would come straight back"
+        topics.add(each.topic)
+        names.add(each.mapping)
 
 
 def _apps(

@@ -6,12 +6,18 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, ValidationError
 
 from schemas.config.app import AppConfig
-from schemas.config.consistency import Found, app_inconsistencies, mapping_inconsistencies
+from schemas.config.consistency import (
+    Found,
+    app_inconsistencies,
+    foreign_inconsistencies,
+    mapping_inconsistencies,
+)
 from schemas.config.document import Document, read_document
 from schemas.config.kafka import KafkaConfig
 from schemas.config.mapping import MappingConfig
 from schemas.config.model import Config
 from schemas.config.problem import ConfigProblems, Problem, path_text
+from schemas.config.process import ForeignTopicConfig
 from schemas.config.secret import ReadSecretFile, SecretSource, fill
 from schemas.config.violation import violations
 
@@ -69,13 +75,16 @@ def _across(data: Any, connectors: Collection[str] | None) -> Iterator[Found]:
         yield ("kafka", "errors_topic"), "must not be the topic of the replays"
     # Without a list of apps none of them is unknown.
     app_names = [str(name) for name in raw_apps] if isinstance(raw_apps, dict) else None
-    yield from mapping_inconsistencies(
-        _well_formed(data.get("mappings"), MappingConfig), app_names, apps, own_topics
-    )
+    mappings = _well_formed(data.get("mappings"), MappingConfig)
+    yield from mapping_inconsistencies(mappings, app_names, apps, own_topics)
+    sink = data.get("sink")
+    listed = sink.get("foreign") if isinstance(sink, dict) else None
+    foreign = dict(enumerate(listed)) if isinstance(listed, list | tuple) else {}
+    yield from foreign_inconsistencies(_well_formed(foreign, ForeignTopicConfig), mappings, own_topics)
 
 
-def _well_formed(parts: Any, kind: type[_Part]) -> dict[str, _Part]:
-    well_formed: dict[str, _Part] = {}
+def _well_formed(parts: Any, kind: type[_Part]) -> dict[Any, _Part]:
+    well_formed: dict[Any, _Part] = {}
     for name, part in parts.items() if isinstance(parts, dict) else ():
         try:
             well_formed[name] = kind.model_validate(part)

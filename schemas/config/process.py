@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, SecretStr
 
 from schemas.config.part import Part
-from schemas.config.scalar import WHOLE, Address, Duration, ListenAddress, Name, StateUrl, Text
+from schemas.config.scalar import WHOLE, Address, Duration, ListenAddress, Name, StateUrl, Text, Topic
 
 
 def _shown(default: str) -> Any:
@@ -77,13 +77,13 @@ class ReplayConfig(Part):
 class ForeignTopicConfig(Part):
     """A dead letter topic of another program, whose messages become entries too."""
 
-    topic: Text
+    topic: Topic
     """The dead letter topic."""
     written_by: Literal["auto", "connect", "spring", "karafka", "plain"] = "auto"
     """Who writes it, which says what its headers mean; auto: told by the headers."""
     mapping: Name
     """The name under which its entries stand in the list."""
-    replay_to: Text | None = None
+    replay_to: Topic | None = None
     """The topic that replays go to; left out: the original topic, as the headers name it."""
 
 

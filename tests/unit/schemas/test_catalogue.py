@@ -21,6 +21,8 @@ DESIGNED = {
     Category.TRANSIENT: "timeout connection_lost throttled deadlock lock_timeout unavailable",
     Category.POISON: "undecodable unknown_schema unknown_operation too_large",
     Category.INTERNAL: "bug",
+    Category.FOREIGN: "dead_letter dead_letter_undecodable dead_letter_refused dead_letter_unavailable replay_topic_missing"
+    " replay_not_taken",
 }
 DECISIONS = {"retry", "discard", "resolve", "use_source", "use_target", "restore", "uncouple", "couple"}
 CODES = pytest.mark.parametrize("code", catalogue().values(), ids=attrgetter("name"))
