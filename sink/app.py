@@ -2,6 +2,7 @@
 
 import gc
 import threading
+import uuid
 from collections import Counter
 from collections.abc import Callable
 from contextlib import ExitStack
@@ -18,16 +19,21 @@ from plumbing.fetch_fast import read_faster
 from plumbing.unreachable import UnreachableError
 from schemas.codec import Codec
 from schemas.config.model import Config
-from sink import chores, health, ingest
+from sink import chores, health, ingest, sending
 from sink.actions import now_us
 from sink.chores import Chore
 from sink.janitor import Janitor
+from sink.job_runner import JobRunner
 from sink.metrics import SinkMetrics
 from sink.reimport import reimport
 from sink.retry import Replays
+from sink.sending import Sending
+from sink.sent import SentReader
 from sink.store.migrate import upgrade
 from sink.store.statistics import read_statistics
 from sink.store.store import Store, StoreAway, open_store
+from sink.web.access.listening import listening_fault
+from sink.web.access.tls import TlsError, server_context
 from sink.web.app import create_app
 from sink.web.serving import Serving, bind
 from sink.web.web import Web
@@ -35,11 +41,13 @@ from sink.web.web import Web
 DONE, FAILED, WRONG_USE = 0, 1, 2
 
 _REPLAYS_EVERY_S = 1.0
+_JOBS_EVERY_S = 0.2
+_RECOVER_EVERY_S = 5.0
 _NUMBERS_EVERY_S = 5.0
 _JANITOR_EVERY_S = 60.0
 _SWEEP_EVERY_S = 3600.0
-_CHORES, _JANITOR = "chores", "janitor"
-_LIMITS_S = {ingest.LOOP: 120.0, _CHORES: 300.0, _JANITOR: 3600.0}
+_CHORES, _JOBS, _JANITOR = "chores", "jobs", "janitor"
+_LIMITS_S = {ingest.LOOP: 120.0, _CHORES: 300.0, _JOBS: 120.0, _JANITOR: 3600.0}
 # how long the partitions of a sink that was killed wait for another one
 _SESSION_MS = 10_000
 _METADATA_MS = 10_000
@@ -71,20 +79,44 @@ def run(config: Config, stop: threading.Event) -> int:
         metrics = SinkMetrics(config.mappings, pulse, config.sink.store.limit_gib * (1 << 30))
         if not _serve(config, pulse, metrics, stack):
             return WRONG_USE
-        opened = _open(config, pulse, stop, stack)
+        store = _open_store(config, pulse, stop, stack)
+        if store is None:
+            return DONE
+        if not kafka.until_reachable(partial(_may_listen, config, store), stop):
+            return DONE if stop.is_set() else WRONG_USE
+        opened = _open(config, store, pulse, stop, stack)
         if opened is None:
             return DONE
         return _work(config, opened, pulse, metrics, stop, stack)
 
 
-def _open(config: Config, pulse: health.Pulse, stop: threading.Event, stack: ExitStack) -> _Opened | None:
-    """Open the services one after the other, as soon as each is there; None when `stop` came first."""
+def _open_store(config: Config, pulse: health.Pulse, stop: threading.Event, stack: ExitStack) -> Store | None:
+    """Open the store as soon as it is there; None when `stop` came first."""
     pulse.hindered("store", "not reached yet")
     store = open_store(config.sink.store.url)
     stack.callback(store.close)
     if kafka.until_reachable(partial(_migrate, store), stop) is None:
         return None
     pulse.hindered("store", None)
+    return store
+
+
+def _may_listen(config: Config, store: Store) -> bool:
+    try:
+        fault = listening_fault(config.sink, store)
+    except StoreAway as error:
+        raise StoreUnreachable(
+            f"the sink's database cannot be reached: {unreachable_reason(error)}"
+        ) from None
+    if fault is not None:
+        structlog.get_logger().error(fault)
+    return fault is None
+
+
+def _open(
+    config: Config, store: Store, pulse: health.Pulse, stop: threading.Event, stack: ExitStack
+) -> _Opened | None:
+    """Open the other services one after the other, as soon as each is there; None when `stop` came first."""
     pulse.hindered("kafka", "not reached yet")
     codec = kafka.until_reachable(partial(open_codec, config.kafka, stack), stop)
     if codec is None:
@@ -93,7 +125,7 @@ def _open(config: Config, pulse: health.Pulse, stop: threading.Event, stack: Exi
     if consumer is None:
         return None
     stack.callback(kafka.close_consumer, consumer, 3.0)
-    producer = kafka.until_reachable(partial(kafka.producer, config.kafka), stop)
+    producer = kafka.until_reachable(partial(_open_producer, config), stop)
     if producer is None:
         return None
     stack.callback(kafka.close_producer, producer, 2.0)
@@ -134,6 +166,11 @@ def _serve(config: Config, pulse: health.Pulse, metrics: SinkMetrics, stack: Exi
     log = structlog.get_logger()
     address = config.sink.listen
     try:
+        tls = None if config.sink.tls is None else server_context(config.sink.tls)
+    except TlsError as error:
+        log.error(str(error))  # noqa: TRY400  the reason is told in words
+        return False
+    try:
         listener = bind(address.host, address.port)
     except OSError as error:
         log.error(  # noqa: TRY400  the reason is told in words
@@ -145,7 +182,7 @@ def _serve(config: Config, pulse: health.Pulse, metrics: SinkMetrics, stack: Exi
     # a store of its own: no page waits for a connection that ingest holds
     store = open_store(config.sink.store.url)
     stack.callback(store.close)
-    serving = Serving(create_app(Web(config, store, pulse, metrics.registry, now_us)), listener)
+    serving = Serving(create_app(Web(config, store, pulse, metrics.registry, now_us)), listener, tls)
     serving.start()
     stack.callback(serving.close)
     log.info("serving page, API, metrics and health", host=address.host, port=listener.getsockname()[1])
@@ -179,11 +216,22 @@ def _open_consumer(config: Config) -> KafkaConsumer:
     return consumer
 
 
+def _open_producer(config: Config) -> KafkaProducer:
+    # whoever takes a claim for abandoned relies on these times
+    return kafka.producer(
+        config.kafka,
+        delivery_timeout_ms=sending.DELIVERED_WITHIN_MS,
+        request_timeout_ms=sending.ANSWERED_WITHIN_MS,
+    )
+
+
 def _chores(
     config: Config, opened: _Opened, metrics: SinkMetrics, stop: threading.Event
 ) -> dict[str, list[Chore]]:
     store, codec = opened.store, opened.codec
-    replays = Replays(store, opened.producer, codec, config.sink.replay_timeout_s, now_us)
+    replays = Replays(store, config.sink.replay_timeout_s, now_us)
+    outbox = Sending(store, opened.producer, codec, SentReader(config.kafka, codec).find, now_us)
+    runner = JobRunner(store, outbox, uuid.uuid4().hex, now_us)
     janitor = Janitor(store, config.sink.retention, now_us, stop)
 
     def replay() -> None:
@@ -207,9 +255,12 @@ def _chores(
         _CHORES: [
             # once a run: only a newer program can read what an older one could not
             Chore("reimport", float("inf"), import_again),
+            Chore("recovering", _RECOVER_EVERY_S, outbox.recover),
             Chore("replays", _REPLAYS_EVERY_S, replay),
             Chore("numbers", _NUMBERS_EVERY_S, count),
         ],
+        # a job goes as fast as it was told to
+        _JOBS: [Chore("replay jobs", _JOBS_EVERY_S, runner.run, rest=0)],
         _JANITOR: [
             Chore("ageing out", _JANITOR_EVERY_S, partial(clean, janitor.run)),
             Chore("sweeping", _SWEEP_EVERY_S, partial(clean, janitor.sweep)),

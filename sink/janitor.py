@@ -14,9 +14,10 @@ from sink.store import retention
 from sink.store.store import Store
 
 QUARANTINE_KEPT = timedelta(days=90)
-AUDIT_KEPT = timedelta(days=400)
 REPLAYS_KEPT = timedelta(days=90)
 PROGRESS_KEPT = timedelta(days=7)
+# counted from the end of a session
+SESSIONS_KEPT = timedelta(days=30)
 _BREATH_S = 0.05
 
 
@@ -41,9 +42,10 @@ class Janitor:
         }
         kept = {
             "quarantine": QUARANTINE_KEPT,
-            "audit": AUDIT_KEPT,
+            "audit": self.config.audit,
             "replays": REPLAYS_KEPT,
             "progress": PROGRESS_KEPT,
+            "sessions": SESSIONS_KEPT,
         }
         for what, age in kept.items():
             jobs[what] = _older(what, _before(now_us, age), rows)

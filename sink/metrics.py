@@ -43,7 +43,7 @@ _EVENTS = {
     "unknown": ("stale", "quarantined"),
 }
 _PARTS = ("store", "kafka")
-_PURGED = ("entries", "messages", "unused_messages", "quarantine", "audit", "replays", "progress")
+_PURGED = ("entries", "messages", "unused_messages", "quarantine", "audit", "replays", "progress", "sessions")
 
 
 @dataclass(slots=True, eq=False)

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, SecretStr
 
 from schemas.config.part import Part
-from schemas.config.scalar import WHOLE, Address, Duration, ListenAddress, Name, StateUrl, Text, Topic
+from schemas.config.scalar import WHOLE, Address, Duration, ListenAddress, Name, Network, StateUrl, Text, Topic
 
 
 def _shown(default: str) -> Any:
@@ -52,6 +52,8 @@ class RetentionConfig(Part):
     """How long resolved and discarded entries are kept."""
     payload: Annotated[Duration, _shown("7d")] = timedelta(days=7)
     """How long the messages of closed entries are kept, which may be shorter."""
+    audit: Annotated[Duration, _shown("400d")] = timedelta(days=400)
+    """How long it is kept who did what."""
     batch_rows: Annotated[int, Field(ge=1, le=100_000), WHOLE] = 1000
     """How many rows one transaction deletes."""
 
@@ -96,7 +98,7 @@ class SinkConfig(Part):
     """Where the page, the HTTP API, metrics and health are served, as host:port. Without a token only loopback is served."""
     tls: TlsConfig | None = None
     """The certificate to serve with; left out: plain HTTP, for loopback or behind a proxy that does TLS."""
-    trusted_proxies: tuple[Text, ...] = ()
+    trusted_proxies: tuple[Network, ...] = ()
     """Addresses or networks of proxies whose X-Forwarded-* headers are believed."""
     metrics_access: Literal["open", "protected"] = "open"
     """Whether /metrics asks for a token, that of a viewer at least; health is always open."""

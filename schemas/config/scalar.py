@@ -2,6 +2,7 @@
 
 import re
 from datetime import timedelta
+from ipaddress import ip_network
 from typing import Annotated, Any, NamedTuple
 
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, WithJsonSchema
@@ -82,6 +83,16 @@ def _server(value: str) -> str:
     return value
 
 
+def _network(value: str) -> str:
+    try:
+        ip_network(value)
+    except ValueError:
+        raise wrong(
+            "must be an address or a network, such as 10.0.0.5, 10.0.0.0/8 or fd00::/8, and no host name"
+        ) from None
+    return value
+
+
 def database_url(value: SecretStr, schemes: tuple[str, ...]) -> SecretStr:
     """Return a URL whose scheme is one of `schemes`; raises PydanticCustomError without showing the URL."""
     scheme, separator, rest = value.get_secret_value().partition("://")
@@ -126,6 +137,7 @@ FieldNames = Annotated[
     Field(min_length=1),
     AfterValidator(_distinct),
 ]
+Network = Annotated[str, AfterValidator(_network)]
 Servers = Annotated[
     tuple[Annotated[str, AfterValidator(_server)], ...],
     BeforeValidator(_bootstrap, json_schema_input_type=str | list[str]),

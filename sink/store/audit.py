@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, insert
+from sqlalchemy import Connection, insert, select
 
 from sink.store.rows import clean
 from sink.store.tables import audit
@@ -13,7 +13,7 @@ REFUSED = "refused"
 
 @dataclass(frozen=True, slots=True)
 class Deed:
-    """One action: `via` says through what (cli, retention), `what` on what, `count` on how many entries,
+    """One action: `via` says through what (cli, api, page, retention), `what` on what, `count` on how many entries,
     `outcome` is DONE or REFUSED.
     """
 
@@ -38,3 +38,33 @@ def record(connection: Connection, deed: Deed, now_us: int) -> None:
             outcome=deed.outcome,
         )
     )
+
+
+@dataclass(frozen=True, slots=True)
+class Noted:
+    """An action as it was written down; `id` grows with time."""
+
+    id: int
+    at_us: int
+    deed: Deed
+
+
+def read_audit(
+    connection: Connection,
+    after: int | None,
+    limit: int,
+    actor: str | None = None,
+    action: str | None = None,
+) -> list[Noted]:
+    """Return what was done, the latest first, of those older than the one with the id `after`."""
+    query = select(audit).order_by(audit.c.id.desc()).limit(limit)
+    if after is not None:
+        query = query.where(audit.c.id < after)
+    if actor is not None:
+        query = query.where(audit.c.actor == clean(actor))
+    if action is not None:
+        query = query.where(audit.c.action == clean(action))
+    return [
+        Noted(row.id, row.at_us, Deed(row.actor, row.via, row.action, row.what, row.count, row.outcome))
+        for row in connection.execute(query)
+    ]

@@ -6,7 +6,7 @@ from sqlalchemy import Column, ColumnElement, Connection, Table, and_, delete, e
 
 from sink.states import CLOSED
 from sink.store import bulk
-from sink.store.tables import audit, entry, payload, quarantine, replay, worker_progress
+from sink.store.tables import audit, entry, payload, quarantine, replay, session, worker_progress
 from sink.store.write_batch import TOUCH_EVERY_US
 
 _CLOSED = entry.c.state.in_(sorted(CLOSED))
@@ -64,7 +64,7 @@ def sweep_payloads(connection: Connection, now_us: int, limit: int) -> int:
 
 
 def purge_older(connection: Connection, what: str, before_us: int, limit: int) -> int:
-    """Delete old rows of `quarantine`, `audit`, `replays` (settled) or `progress`; returns how many."""
+    """Delete old rows of `quarantine`, `audit`, `replays` (settled), `progress` or `sessions`; returns how many."""
     table, age = _AGES[what]
     first = next(iter(table.primary_key.columns))
     old = select(first).where(age < before_us).limit(limit)
@@ -76,6 +76,7 @@ _AGES: dict[str, tuple[Table, Column[int]]] = {
     "audit": (audit, audit.c.at_us),
     "replays": (replay, replay.c.verdict_us),
     "progress": (worker_progress, worker_progress.c.at_us),
+    "sessions": (session, session.c.expires_us),
 }
 
 

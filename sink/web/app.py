@@ -3,12 +3,14 @@
 from fastapi import Depends, FastAPI
 
 from sink.web import health
+from sink.web.access.install import install_access
 from sink.web.api import PREFIX
 from sink.web.api import routes as api
 from sink.web.api.strict import only_known_parameters
 from sink.web.body import WholeBody
 from sink.web.faults import add_faults
 from sink.web.page import routes as page
+from sink.web.page.failing import failing_page
 from sink.web.web import Web
 
 
@@ -30,4 +32,5 @@ def create_app(web: Web) -> FastAPI:
         app.include_router(router, include_in_schema=False)
     add_faults(app)
     app.add_middleware(WholeBody)
+    install_access(app, web, failing_page)
     return app

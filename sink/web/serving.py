@@ -1,21 +1,35 @@
 """The port that the application is served at, from a thread."""
 
+import resource
 import socket
+import ssl
 import threading
 
 import uvicorn
 from fastapi import FastAPI
 
+from sink.web.access.connection import LARGEST_HEAD_BYTES, PatientConnection
+
 _STOP_WITHIN_S = 3
+# beside the connections to the port, those to Kafka and the database and the files of both need some
+_FILES = 4096
 
 
 class Serving:
-    """An application served from a thread, on a socket that was bound before."""
+    """An application served from a thread, on a socket that was bound before; with TLS if there is a context."""
 
-    def __init__(self, app: FastAPI, listener: socket.socket) -> None:
+    def __init__(self, app: FastAPI, listener: socket.socket, tls: ssl.SSLContext | None = None) -> None:
+        _allow_files(_FILES)
         config = uvicorn.Config(
             app,
+            http=PatientConnection,
+            ws="none",
             lifespan="off",
+            # the gate decides whose forwarded headers are believed; uvicorn would believe all of this machine
+            proxy_headers=False,
+            server_header=False,
+            h11_max_incomplete_event_size=LARGEST_HEAD_BYTES,
+            ssl_context_factory=None if tls is None else lambda _config, _default: tls,
             log_config=None,
             log_level="warning",
             access_log=False,
@@ -42,3 +56,11 @@ def bind(host: str, port: int) -> socket.socket:
     """Return a listening socket; port 0 takes any that is free. Raises OSError when the port is taken."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     return socket.create_server((host, port), family=family)
+
+
+def _allow_files(wanted: int) -> None:
+    """Let this process open more files, as far as the machine lets it: silent connections must not take those of the sink."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    reachable = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+    if soft != resource.RLIM_INFINITY and soft < reachable:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (reachable, hard))

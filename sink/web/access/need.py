@@ -7,14 +7,14 @@ from typing import Annotated
 from fastapi import Depends, HTTPException, Request
 from starlette.datastructures import UploadFile
 
+from sink.web.access.forgery import SAFE_METHODS
 from sink.web.access.person import Person, Role
 
-OPEN_ROUTES = frozenset({"/livez", "/readyz", "/static", "/sign-in", "/sign-out", "/api/openapi.json"})
-"""Paths of routes that anybody may ask for; `/static` with all below it. `/metrics` is one where it is not protected."""
+OPEN_ROUTES = frozenset({"/livez", "/readyz", "/sign-in", "/api/openapi.json"})
+"""Paths that anybody may ask for, with all that lies below /static/; `/metrics` too, where it is not protected."""
 
 CSRF_HEADER = "X-CSRF-Token"
 CSRF_FIELD = "csrf"
-SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 
 _FORMS = ("application/x-www-form-urlencoded", "multipart/form-data")
 
