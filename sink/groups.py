@@ -12,7 +12,7 @@ from enum import StrEnum
 import orjson
 
 GROUPING_VERSION = 1
-# so many causes of a mapping are kept apart; the rest is one group
+# so many causes of a mapping are kept apart; what goes beyond is one group a code
 GROUPS_OF_A_MAPPING = 1000
 OTHER = "other"
 OTHER_MESSAGE = "Further causes: the mapping has more of them than are kept apart."
@@ -79,26 +79,20 @@ class Cause:
     message: str
 
 
-@dataclass(frozen=True, slots=True)
-class Mute:
-    """Until when (microseconds since 1970), or until more relevant entries than `up_to`; None: that does not end it."""
-
-    until_us: int | None
-    up_to: int | None
-
-
 def cause_of(
     mapping: str, direction: str, category: str, code: str, parameters: Mapping[str, str], message: str
 ) -> Cause:
     """Return the cause of a failure: its mapping, direction, code, the fields it is about, and its message's wording."""
     wording = normalized(message)
     naming = sorted((name, value[:_LONGEST_NAME]) for name, value in parameters.items() if name in _NAMING)
-    return Cause(_id(mapping, direction, code, naming, wording), mapping, direction, category, code, wording)
+    group_id = _id(mapping, direction, category, code, naming, wording)
+    return Cause(group_id, mapping, direction, category, code, wording)
 
 
-def other_causes(mapping: str) -> Cause:
-    """Return the group that takes the causes of a mapping beyond GROUPS_OF_A_MAPPING."""
-    return Cause(_id(mapping, OTHER), mapping, "", OTHER, OTHER, OTHER_MESSAGE)
+def other_causes(cause: Cause) -> Cause:
+    """Return the group that takes a cause beyond GROUPS_OF_A_MAPPING: one a code."""
+    group_id = _id(cause.mapping, cause.direction, cause.category, cause.code, OTHER)
+    return Cause(group_id, cause.mapping, cause.direction, cause.category, cause.code, OTHER_MESSAGE)
 
 
 def normalized(message: str) -> str:
@@ -110,20 +104,6 @@ def normalized(message: str) -> str:
         before = text
         text = _DIGITS.sub(_NUMBER, _TEXT.sub(_ELLIPSIS, text))
     return text
-
-
-def group_state(*, relevant: int, regressed: bool, mute: Mute | None, now_us: int) -> GroupState:
-    """Return where a group stands that has so many relevant entries."""
-    if relevant <= 0:
-        return GroupState.RESOLVED
-    if mute is not None and _holds(mute, relevant, now_us):
-        return GroupState.MUTED
-    return GroupState.REGRESSED if regressed else GroupState.OPEN
-
-
-def _holds(mute: Mute, relevant: int, now_us: int) -> bool:
-    by_time = mute.until_us is None or now_us < mute.until_us
-    return by_time and (mute.up_to is None or relevant <= mute.up_to)
 
 
 def _id(*parts: object) -> str:

@@ -14,6 +14,7 @@ from sqlalchemy import (
     LargeBinary,
     String,
     Table,
+    Text,
     any_,
     bindparam,
     func,
@@ -88,10 +89,10 @@ def upsert_rows(
         )
 
 
-def among(connection: Connection, column: Column[Any], values: Sequence[str]) -> ColumnElement[bool]:
+def among(connection: Connection, column: ColumnElement[Any], values: Sequence[str]) -> ColumnElement[bool]:
     """Return the condition that a text column has one of the values, with one parameter however many they are."""
     if connection.dialect.name == "postgresql":
-        return column == any_(bindparam(None, list(values), type_=ARRAY(column.type)))
+        return column == any_(bindparam(None, list(values), type_=ARRAY(Text)))
     listed = func.json_each(orjson.dumps(list(values)).decode()).table_valued("value")
     return column.in_(select(listed.c.value))
 
