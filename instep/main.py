@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from instep import config, db, errors, topics
+from instep import config, db, errors, token, topics
 from instep.demo import demo
 from instep.exit import CODES_HELP, Exit
 from instep.explain import explain
@@ -39,7 +39,13 @@ def instep(  # noqa: D103  its help is that of the app
 
 for _command in (worker, sink, explain, demo):
     app.command(epilog=CODES_HELP)(_command)
-for _group, _name in ((errors.app, "errors"), (config.app, "config"), (topics.app, "topics"), (db.app, "db")):
+for _group, _name in (
+    (errors.app, "errors"),
+    (token.app, "token"),
+    (config.app, "config"),
+    (topics.app, "topics"),
+    (db.app, "db"),
+):
     app.add_typer(_group, name=_name)
 
 

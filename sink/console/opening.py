@@ -8,7 +8,7 @@ from plumbing.database import unreachable_reason
 from plumbing.unreachable import UnreachableError
 from schemas.config.model import Config
 from sink.desk.selection import WrongUse
-from sink.store.migrate import versions
+from sink.store.migrate import upgrade, versions
 from sink.store.store import Store, StoreAway, open_store
 
 
@@ -30,6 +30,23 @@ def opened(config: Config) -> Iterator[Store]:
         ) from None
     finally:
         store.close()
+
+
+@contextmanager
+def prepared(config: Config) -> Iterator[Store]:
+    """The store as `opened` has it, with its tables made where there are none: for what is done before the sink's first start."""
+    store = open_store(config.sink.store.url)
+    try:
+        if versions(store.engine)[0] is None:
+            upgrade(store.engine)
+    except StoreAway as error:
+        raise UnreachableError(
+            f"the sink's database cannot be reached: {unreachable_reason(error)}"
+        ) from None
+    finally:
+        store.close()
+    with opened(config) as ready:
+        yield ready
 
 
 def _check_version(store: Store) -> None:
