@@ -111,6 +111,7 @@ def _replay_fields(event: ReplayRequest) -> Fields:
         "scheduled": event.scheduled,
         "position": _position_fields(event.position),
         "original": _optional("instep.OriginalRecord", event.original, _original_fields),
+        "corrections": event.corrections,
     }
 
 

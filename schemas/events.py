@@ -148,7 +148,10 @@ class SyncProgress:
 
 @dataclass(frozen=True, slots=True)
 class ReplayRequest:
-    """A failed change sent back to the worker with a decision; `scheduled` when no person asked."""
+    """A failed change sent back to the worker with a decision; `scheduled` when no person asked.
+
+    `corrections` are values to write instead of the translated ones, this once: JSON texts by target field.
+    """
 
     replay_id: str
     failure_id: str
@@ -159,6 +162,7 @@ class ReplayRequest:
     scheduled: bool
     position: Position
     original: OriginalRecord | None
+    corrections: Mapping[str, str] | None = None
 
 
 Event = SyncFailed | SyncResolved | SyncProgress | ReplayRequest

@@ -11,17 +11,18 @@ from sink.health import Pulse
 from sink.store.store import StoreAway
 
 # work that takes long is done less often: it may have a tenth of the time
-_SHARE = 10
+REST = 10
 _LONGEST_WAIT_S = 60.0
 
 
 @dataclass(frozen=True, slots=True)
 class Chore:
-    """A piece of work, and after how many seconds it is done again."""
+    """A piece of work, and after how many seconds it is done again; it rests `rest` times as long as it took."""
 
     name: str
     every_s: float
     work: Callable[[], object]
+    rest: float = REST
 
 
 def run_chores(loop: str, chores: Sequence[Chore], pulse: Pulse, stop: threading.Event) -> None:
@@ -39,5 +40,5 @@ def run_chores(loop: str, chores: Sequence[Chore], pulse: Pulse, stop: threading
             except StoreAway:
                 log.warning("the store is away; later", chore=chore.name)
             ended = time.monotonic()
-            due[chore.name] = ended + max(chore.every_s, _SHARE * (ended - began))
+            due[chore.name] = ended + max(chore.every_s, chore.rest * (ended - began))
         stop.wait(max(0.05, min(_LONGEST_WAIT_S, min(due.values()) - time.monotonic())))

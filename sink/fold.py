@@ -70,7 +70,11 @@ class Settled:
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """What the fold has to know of an entry."""
+    """What the fold has to know of an entry.
+
+    `failed_replays` counts those that persons asked for since the change failed first; `scheduled` says whether the
+    schedule asked for the replay that is under way.
+    """
 
     state: State
     failure_id: str
@@ -79,6 +83,8 @@ class Standing:
     first_failed_us: int
     attempts: tuple[Attempt, ...]
     replay_id: str | None
+    failed_replays: int = 0
+    scheduled: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,6 +189,8 @@ class _Course:
         self.first_failed_us = 0 if standing is None else standing.first_failed_us
         self.attempts = [] if standing is None else list(standing.attempts)
         self.replay_id = None if standing is None else standing.replay_id
+        self.failed_replays = 0 if standing is None else standing.failed_replays
+        self.scheduled = standing is not None and standing.scheduled
         self.recent = [attempt.failure_id for attempt in self.attempts]
         self.failure: SyncFailed | None = None
         self.closing: Closing | None = None
@@ -192,7 +200,9 @@ class _Course:
 
     def fail(self, event: Heard) -> None:
         failure = event.event if isinstance(event.event, SyncFailed) else None
+        asked = False
         if failure is not None and failure.replay_id is not None:
+            asked = failure.replay_id == self.replay_id and not self.scheduled
             self._settle(failure.replay_id, Verdict.FAILED_AGAIN, failure.code)
         if event.failure_id in self.recent:
             self.repeats += 1
@@ -201,6 +211,8 @@ class _Course:
         if failure is not None and _is_before(failure.position, self.position):
             self.repeats += 1  # an older failure that was read late: the entry shows a newer one
             return
+        answers = failure is not None and failure.replay_id is not None
+        self.failed_replays = self.failed_replays + int(asked) if answers else 0
         self._open(event, failure)
 
     def resolve(self, event: Heard) -> None:
@@ -227,6 +239,8 @@ class _Course:
                 self.first_failed_us,
                 tuple(self.attempts),
                 self.replay_id,
+                self.failed_replays,
+                self.scheduled,
             )
         return Folded(
             before if after == before else after,
@@ -269,6 +283,7 @@ class _Course:
         how = _RESOLVED_BY[resolution.how]
         at_us = to_us(resolution.resolved_at)
         self.resolved += 1
+        self.failed_replays = 0
         self.state = State.RESOLVED
         self.lifetimes.append((how, max(0, at_us - self.first_failed_us)))
         self.closing = Closing(how, resolution.outcome, at_us)

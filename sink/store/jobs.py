@@ -266,11 +266,15 @@ def read_counts(connection: Connection, of: Job) -> Counts:
     return count_verdicts(verdicts, connection.scalar(refused) or 0)
 
 
+def is_over(of: Job, counts: Counts) -> bool:
+    """Whether nothing is left to ask for or to hear."""
+    return counts.sent == 0 and (of.handled == of.total or of.state is JobState.CANCELLED)
+
+
 def write_counts(connection: Connection, of: Job, counts: Counts, now_us: int) -> Job | None:
     """Note the counts of a job, and that it is finished when nothing is left to ask or to hear; None if it changed meanwhile."""
-    over = counts.sent == 0 and (of.handled == of.total or of.state is JobState.CANCELLED)
     changes: dict[str, Any] = {"counts": _text(asdict(counts))}
-    if over:
+    if is_over(of, counts):
         state = of.state if of.state is JobState.CANCELLED else JobState.DONE
         changes |= {"state": state, "finished_us": now_us, "corrections": None, "note": of.note}
     same = (job.c.id == of.id, job.c.row_version == of.row_version, job.c.finished_us.is_(None))

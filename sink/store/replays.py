@@ -6,17 +6,17 @@ from dataclasses import dataclass
 from typing import Any
 
 import orjson
-from sqlalchemy import ColumnElement, Connection, Row, and_, or_, select, update
+from sqlalchemy import Connection, Row, and_, bindparam, or_, select, update
 
 from schemas.events import Decision, OriginalRecord, Position, ReplayRequest
 from sink.states import State, Verdict
 from sink.store import bulk
 from sink.store.progress import paused_mappings
 from sink.store.rows import read_headers
-from sink.store.tables import entry, payload, replay
+from sink.store.tables import entry, job, job_item, payload, replay
 
-# after so long a sink that wanted to send is taken for gone
-CLAIM_HOLDS_US = 60_000_000
+# After so long a sink that wanted to send is taken for gone. It must have given up sending well before.
+CLAIM_HOLDS_US = 45_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +25,15 @@ class Outgoing:
 
     topic: str
     request: ReplayRequest
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """A request that a sink wanted to send to a topic at a time, and did not mark as sent."""
+
+    replay_id: str
+    topic: str
+    claimed_us: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,51 +60,103 @@ def due_entries(connection: Connection, now_us: int, limit: int) -> list[str]:
     return list(connection.scalars(due))
 
 
+def has_unsent(connection: Connection) -> bool:
+    """Whether there is a request that waits to be claimed."""
+    free = (replay.c.verdict.is_(None), replay.c.sent_us.is_(None), replay.c.claimed_us.is_(None))
+    return connection.execute(select(replay.c.id).where(*free).limit(1)).first() is not None
+
+
 def claim(connection: Connection, now_us: int, limit: int) -> list[Outgoing]:
     """Return requests that wait to be sent, now claimed for this sink; none for a paused app but to forget.
 
     A request whose entry shows another failure by now, or is gone, is settled without being sent.
     """
-    outgoing = []
-    for row in connection.execute(_unsent(connection, now_us, limit)):
-        if row.entry_failure_id != row.failure_id:
-            _settle(connection, row.id, Verdict.SUPERSEDED if row.key else Verdict.NOT_SENT, now_us)
-            forget = update(entry).where(entry.c.id == row.entry_id, entry.c.replay_id == row.id)
-            connection.execute(forget.values(replay_id=None))
-        elif _claim(connection, row.id, now_us):
-            outgoing.append(_outgoing(row))
-    return outgoing
+    fresh = {}
+    for row in connection.execute(_unsent(connection, now_us, limit)).all():
+        if row.entry_failure_id == row.failure_id:
+            fresh[row.id] = row
+            continue
+        _settle(connection, row.id, Verdict.SUPERSEDED if row.key else Verdict.NOT_SENT, now_us)
+        forget = update(entry).where(entry.c.id == row.entry_id, entry.c.replay_id == row.id)
+        connection.execute(forget.values(replay_id=None))
+    if not fresh:
+        return []
+    free = (
+        bulk.among(connection, replay.c.id, list(fresh)),
+        replay.c.sent_us.is_(None),
+        replay.c.verdict.is_(None),
+        replay.c.claimed_us.is_(None),
+    )
+    claimed = update(replay).where(*free).values(claimed_us=now_us).returning(replay.c.id)
+    mine = set(connection.scalars(claimed))
+    return [_outgoing(row) for replay_id, row in fresh.items() if replay_id in mine]
 
 
 def mark_sent(connection: Connection, replay_ids: Sequence[str], now_us: int) -> None:
     """Note that the broker has acknowledged these requests."""
+    if not replay_ids:
+        return
     mine = bulk.among(connection, replay.c.id, replay_ids)
-    connection.execute(update(replay).where(mine).values(sent_us=now_us))
+    # answers may come at this moment: both writers lock in the same order
+    connection.execute(select(replay.c.id).where(mine).order_by(replay.c.id).with_for_update()).all()
+    connection.execute(update(replay).where(mine, replay.c.sent_us.is_(None)).values(sent_us=now_us))
 
 
 def release(connection: Connection, replay_ids: Sequence[str]) -> None:
-    """Give requests back that could not be sent."""
-    mine = bulk.among(connection, replay.c.id, replay_ids)
-    connection.execute(update(replay).where(mine, replay.c.sent_us.is_(None)).values(claimed_us=None))
+    """Give requests back that surely were not sent."""
+    if replay_ids:
+        mine = bulk.among(connection, replay.c.id, replay_ids)
+        connection.execute(update(replay).where(mine, replay.c.sent_us.is_(None)).values(claimed_us=None))
+
+
+def expired_claims(connection: Connection, now_us: int, limit: int) -> list[Claim]:
+    """Return requests that a sink claimed and did not mark as sent in time: whether they were sent, the topic knows."""
+    query = (
+        select(replay.c.id, entry.c.replay_topic, replay.c.claimed_us)
+        .select_from(replay.join(entry, entry.c.id == replay.c.entry_id))
+        .where(replay.c.verdict.is_(None), replay.c.sent_us.is_(None))
+        .where(replay.c.claimed_us < now_us - CLAIM_HOLDS_US)
+        .order_by(replay.c.requested_us)
+        .limit(limit)
+    )
+    return [Claim(*row) for row in connection.execute(query)]
+
+
+def release_claims(connection: Connection, claims: Sequence[Claim]) -> None:
+    """Give requests back of which the topic knows nothing, but for those that were claimed anew meanwhile."""
+    if not claims:
+        return
+    same = (replay.c.id == bindparam("of_replay"), replay.c.claimed_us == bindparam("claimed_before_us"))
+    statement = update(replay).where(*same, replay.c.sent_us.is_(None)).values(claimed_us=None)
+    rows = [{"of_replay": each.replay_id, "claimed_before_us": each.claimed_us} for each in claims]
+    connection.execute(statement, rows)
 
 
 def time_out(connection: Connection, before_us: int, now_us: int, limit: int) -> Overdue:
     """End replays without an answer since `before_us`: unconfirmed when they may have been sent, else as if not asked."""
+    # claimed and never looked up in the topic, which is away: it may have reached the worker
+    given_up_us = min(before_us, now_us - 2 * CLAIM_HOLDS_US)
+    unsent = replay.c.sent_us.is_(None)
     overdue = or_(
         replay.c.sent_us < before_us,
-        and_(replay.c.sent_us.is_(None), replay.c.requested_us < before_us, _is_free(now_us)),
+        and_(unsent, replay.c.claimed_us.is_(None), replay.c.requested_us < before_us),
+        and_(unsent, replay.c.claimed_us < given_up_us),
     )
     query = (
         select(replay).where(replay.c.verdict.is_(None), overdue).order_by(replay.c.requested_us).limit(limit)
     )
-    counts = {Verdict.UNCONFIRMED: 0, Verdict.NOT_SENT: 0}
-    for row in connection.execute(query).all():
-        # claimed and not marked as sent: it may have reached the worker
-        verdict = Verdict.NOT_SENT if row.claimed_us is None else Verdict.UNCONFIRMED
-        if _settle(connection, row.id, verdict, now_us):
-            counts[verdict] += 1
-            _move_entry(connection, row, verdict)
-    return Overdue(counts[Verdict.UNCONFIRMED], counts[Verdict.NOT_SENT])
+    rows = connection.execute(query).all()
+    if not rows:
+        return Overdue(0, 0)
+    # entries before replays, as who writes answers does: two that lock the same cannot wait for each other
+    entries = bulk.among(connection, entry.c.id, [row.entry_id for row in rows])
+    connection.execute(select(entry.c.id).where(entries).order_by(entry.c.id).with_for_update()).all()
+    not_sent = [row for row in rows if row.claimed_us is None and row.sent_us is None]
+    maybe_sent = [row for row in rows if row.claimed_us is not None or row.sent_us is not None]
+    return Overdue(
+        _end(connection, maybe_sent, Verdict.UNCONFIRMED, now_us),
+        _end(connection, not_sent, Verdict.NOT_SENT, now_us),
+    )
 
 
 def read_verdicts(connection: Connection, replay_ids: Sequence[str]) -> dict[str, tuple[Verdict, str | None]]:
@@ -121,45 +182,57 @@ def _unsent(connection: Connection, now_us: int, limit: int) -> Any:
         payload.c.key.label("payload_key"),
         payload.c.value.label("payload_value"),
         payload.c.headers.label("payload_headers"),
+        job.c.corrections,
     )
-    joined = replay.outerjoin(entry, entry.c.id == replay.c.entry_id)
+    joined = (
+        replay.outerjoin(entry, entry.c.id == replay.c.entry_id)
+        .outerjoin(payload, payload.c.id == entry.c.payload_id)
+        .outerjoin(job_item, job_item.c.replay_id == replay.c.id)
+        .outerjoin(job, job.c.id == job_item.c.job_id)
+    )
     return (
         select(*columns)
-        .select_from(joined.outerjoin(payload, payload.c.id == entry.c.payload_id))
-        .where(replay.c.verdict.is_(None), replay.c.sent_us.is_(None), _is_free(now_us))
+        .select_from(joined)
+        .where(replay.c.verdict.is_(None), replay.c.sent_us.is_(None), replay.c.claimed_us.is_(None))
         .where(or_(replay.c.decision == Decision.DROP, entry.c.id.is_(None), entry.c.mapping.not_in(paused)))
         .order_by(replay.c.requested_us)
         .limit(limit)
     )
 
 
-def _is_free(now_us: int) -> ColumnElement[bool]:
-    return or_(replay.c.claimed_us.is_(None), replay.c.claimed_us < now_us - CLAIM_HOLDS_US)
-
-
-def _claim(connection: Connection, replay_id: str, now_us: int) -> bool:
-    free = (
-        replay.c.id == replay_id,
-        replay.c.sent_us.is_(None),
-        replay.c.verdict.is_(None),
-        _is_free(now_us),
-    )
-    return connection.execute(update(replay).where(*free).values(claimed_us=now_us)).rowcount == 1
-
-
-def _settle(connection: Connection, replay_id: str, verdict: Verdict, now_us: int) -> bool:
+def _settle(connection: Connection, replay_id: str, verdict: Verdict, now_us: int) -> None:
     open_one = (replay.c.id == replay_id, replay.c.verdict.is_(None))
-    settled = update(replay).where(*open_one).values(verdict=verdict, verdict_us=now_us)
-    return connection.execute(settled).rowcount == 1
+    connection.execute(update(replay).where(*open_one).values(verdict=verdict, verdict_us=now_us))
 
 
-def _move_entry(connection: Connection, row: Row[Any], verdict: Verdict) -> None:
+def _end(connection: Connection, rows: Sequence[Row[Any]], verdict: Verdict, now_us: int) -> int:
+    """Settle replays whose entries are locked, and put these back; returns how many were settled."""
+    if not rows:
+        return 0
+    ids = [row.id for row in rows]
+    still = (bulk.among(connection, replay.c.id, ids), replay.c.verdict.is_(None))
+    if verdict is Verdict.NOT_SENT:
+        still = (*still, replay.c.claimed_us.is_(None), replay.c.sent_us.is_(None))
+    connection.execute(select(replay.c.id).where(*still).order_by(replay.c.id).with_for_update()).all()
+    settled = update(replay).where(*still).values(verdict=verdict, verdict_us=now_us).returning(replay.c.id)
+    ended = set(connection.scalars(settled))
+    for scheduled in (False, True):
+        mine = [row for row in rows if row.id in ended and row.scheduled is scheduled]
+        if mine:
+            _put_back(connection, mine, verdict, State.WAITING if scheduled else State.OPEN)
+    return len(ended)
+
+
+def _put_back(connection: Connection, rows: Sequence[Row[Any]], verdict: Verdict, back: State) -> None:
     # the entry keeps the id of an unconfirmed replay: its answer may still come
-    back = State.WAITING if row.scheduled else State.OPEN
     values: dict[str, Any] = (
         {"state": State.UNCONFIRMED} if verdict is Verdict.UNCONFIRMED else {"state": back, "replay_id": None}
     )
-    same = (entry.c.id == row.entry_id, entry.c.state == State.REPLAYING, entry.c.replay_id == row.id)
+    same = (
+        bulk.among(connection, entry.c.id, [row.entry_id for row in rows]),
+        bulk.among(connection, entry.c.replay_id, [row.id for row in rows]),
+        entry.c.state == State.REPLAYING,
+    )
     connection.execute(update(entry).where(*same).values(**values, row_version=entry.c.row_version + 1))
 
 
@@ -179,6 +252,7 @@ def _outgoing(row: Row[Any]) -> Outgoing:
         scheduled=row.scheduled,
         position=position,
         original=original,
+        corrections=None if row.corrections is None else orjson.loads(row.corrections),
     )
     return Outgoing(row.replay_topic, request)
 

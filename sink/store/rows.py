@@ -21,17 +21,22 @@ CLOSED_COLUMNS = (
     "closed_by",
     "reason",
     "ages_from_us",
+    "failed_replays",
 )
-
-# of an entry that a worker's failure made
-ORIGIN = "instep"
 
 _NUL = "\x00"
 _LONGEST_NAME = 400
 
 
 def entry_row(
-    entry_id: str, key: bytes, folded: Folded, standing: Standing, failure: SyncFailed, payload_id: str | None
+    entry_id: str,
+    key: bytes,
+    folded: Folded,
+    standing: Standing,
+    failure: SyncFailed,
+    payload_id: str | None,
+    *,
+    origin: str,
 ) -> tuple[Any, ...]:
     """Return the whole row of an entry that shows a new failure, in the order of ENTRY_COLUMNS; `row_version` is 0."""
     source = failure.source
@@ -72,8 +77,8 @@ def entry_row(
         *_closing(folded.closing),
         "",
         0,
-        0,
-        ORIGIN,
+        standing.failed_replays,
+        origin,
     )
 
 
@@ -91,7 +96,8 @@ def noted_row(entry_id: str, row_version: int, standing: Standing) -> tuple[Any,
 
 def closed_row(entry_id: str, row_version: int, standing: Standing, folded: Folded) -> tuple[Any, ...]:
     """Return what changes on an entry that an event closed, in the order of CLOSED_COLUMNS."""
-    return (*noted_row(entry_id, row_version, standing), *_closing(folded.closing))
+    noted = noted_row(entry_id, row_version, standing)
+    return (*noted, *_closing(folded.closing), standing.failed_replays)
 
 
 def payload_row(original: OriginalRecord, now_us: int) -> tuple[str, bytes | None, bytes | None, str, int]:

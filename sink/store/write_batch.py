@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import Connection, bindparam, or_, select, update
 
 from schemas.events import SyncFailed, SyncProgress
-from sink.batch import Batch, EntryEvents, Partition, Unread
+from sink.batch import INSTEP, LETTER, Batch, EntryEvents, Partition, Unread
 from sink.fold import Folded, Settled, Standing, fold, may_repeat, with_decoded
 from sink.states import ResolvedBy, State, Verdict
 from sink.store import bulk
@@ -111,7 +111,7 @@ def write_batch(store: Store, decoded: Decoded, now_us: int) -> Written | Fenced
     """Write a batch and move the positions of its partitions, all or nothing; raises what StoreAway lists."""
     try:
         with store.writing() as connection:
-            elsewhere = advance(connection, decoded.batch.spans, now_us, decoded.batch.topic_id)
+            elsewhere = advance(connection, decoded.batch.spans, now_us, decoded.batch.topic_ids)
             if elsewhere:
                 raise _Elsewhere(elsewhere)
             return _write(connection, decoded, now_us)
@@ -171,7 +171,7 @@ def _fold_one(
     if all_failures or (before is not None and may_repeat(before, heard)):
         heard = with_decoded(before, heard, batch.decode, all_failures=all_failures)
     folded = fold(before, heard)
-    _count(folded, rows)
+    _count(folded, rows, LETTER if events.origin != INSTEP else "failed")
     if folded.standing is None:
         rows.behind.append(events)
         return
@@ -199,16 +199,18 @@ def _take_failure(
         payload_id = message[0]
         if known is None or known.payload_id != payload_id:
             rows.payloads[payload_id] = message
-    row = entry_row(events.entry_id, events.key, folded, standing, failure, payload_id)
+    row = entry_row(
+        events.entry_id, events.key, folded, standing, failure, payload_id, origin=events.origin
+    )
     if known is None:
         rows.inserts.append(row)
     else:
         rows.updates.append((*row[:_ROW_VERSION], known.row_version + 1, *row[_ROW_VERSION + 1 :]))
 
 
-def _count(folded: Folded, rows: _Rows) -> None:
-    rows.counts["failed", "new"] += folded.new
-    rows.counts["failed", "repeat"] += folded.repeats
+def _count(folded: Folded, rows: _Rows, what: str) -> None:
+    rows.counts[what, "new"] += folded.new
+    rows.counts[what, "repeat"] += folded.repeats
     rows.counts["resolved", "new"] += folded.resolved
     rows.counts["resolved", "repeat"] += folded.unknown
 
@@ -229,13 +231,16 @@ def _lock_entries(connection: Connection, ids: Sequence[str]) -> dict[str, _Know
         table.replay_id,
         table.row_version,
         table.payload_id,
+        table.failed_replays,
     )
     # always in the order of ids: two that lock the same entries cannot wait for each other
     wanted = (
         select(*columns).where(bulk.among(connection, table.id, ids)).order_by(table.id).with_for_update()
     )
     known = {}
-    for row in connection.execute(wanted):
+    rows = connection.execute(wanted).all()
+    scheduled = _scheduled(connection, [row.replay_id for row in rows if row.replay_id is not None])
+    for row in rows:
         standing = Standing(
             State(row.state),
             row.failure_id,
@@ -244,6 +249,8 @@ def _lock_entries(connection: Connection, ids: Sequence[str]) -> dict[str, _Know
             row.first_failed_us,
             read_attempts(row.attempts),
             row.replay_id,
+            row.failed_replays,
+            row.replay_id in scheduled,
         )
         known[row.id] = _Known(standing, row.row_version, row.payload_id)
     return known
@@ -267,9 +274,20 @@ def _settle(connection: Connection, settled: Sequence[Settled], now_us: int) -> 
     )
     connection.execute(
         statement,
-        [{"replay_id": s.replay_id, "new_verdict": str(s.verdict), "new_code": s.code} for s in settled],
+        # in one order, as all who write several of them at once do
+        [
+            {"replay_id": each.replay_id, "new_verdict": str(each.verdict), "new_code": each.code}
+            for each in sorted(settled, key=lambda each: each.replay_id)
+        ],
     )
-    mine = bulk.among(connection, replay.c.id, [each.replay_id for each in settled])
+    return _scheduled(connection, [each.replay_id for each in settled])
+
+
+def _scheduled(connection: Connection, replay_ids: Sequence[str]) -> set[str]:
+    """Return those of the replays that the schedule asked for."""
+    if not replay_ids:
+        return set()
+    mine = bulk.among(connection, replay.c.id, replay_ids)
     return set(connection.scalars(select(replay.c.id).where(mine, replay.c.scheduled)))
 
 

@@ -26,6 +26,14 @@ IN_USE = {
         "SyncProgress": "e0d6d81e9de3cbdd",
         "ReplayRequest": "3690491ed00ec356",
     },
+    2: {
+        "RecordChange": "9bb2a20d31e97115",
+        "TypedRecordChange": "a5aec878c9100bdc",
+        "SyncFailed": "e04f37b5eade8916",
+        "SyncResolved": "f7a4368ec83e61cf",
+        "SyncProgress": "e0d6d81e9de3cbdd",
+        "ReplayRequest": "cbf4f0d141bd5a27",
+    },
 }
 
 
