@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from schemas.codec import Codec
 from sink.batch import Batch
 from sink.store.progress import write_progress
-from sink.store.quarantine import Quarantined, read_quarantine, remove
+from sink.store.quarantine import Place, Quarantined, read_quarantine, remove
 from sink.store.store import Store
 from sink.store.write_batch import write_entries
 
@@ -24,7 +24,7 @@ class Reimported:
 def reimport(store: Store, codec: Codec, now_us: int, *, newer_only: bool = False) -> Reimported:
     """Read the messages in quarantine again, in the order of their topics; raises what StoreAway lists."""
     imported = kept = 0
-    last: Quarantined | None = None
+    last: Place | None = None
     while True:
         with store.writing() as connection:
             page = read_quarantine(connection, after=last, limit=_PAGE, newer_only=newer_only, lock=True)
@@ -36,7 +36,7 @@ def reimport(store: Store, codec: Codec, now_us: int, *, newer_only: bool = Fals
             remove(connection, [message.id for message in readable])
         imported += len(readable)
         kept += len(page) - len(readable)
-        last = page[-1]
+        last = page[-1].place
 
 
 def _read(codec: Codec, page: Sequence[Quarantined]) -> tuple[Batch, list[Quarantined]]:

@@ -17,7 +17,7 @@ from sink.desk.selection import Selection, over_before, to_filter
 from sink.reimport import reimport
 from sink.states import RELEVANT
 from sink.store.entries import Filter, Tally, count_entries
-from sink.store.quarantine import Quarantined, read_quarantine
+from sink.store.quarantine import Place, Quarantined, read_quarantine
 from sink.store.store import Store
 
 _PAGE = 500
@@ -71,7 +71,7 @@ def restore(store: Store, file: Path, actor: Actor, *, dry_run: bool) -> int:
 
 def list_quarantine(store: Store, *, as_json: bool) -> int:
     """Print the messages that could not be read."""
-    last: Quarantined | None = None
+    last: Place | None = None
     number = 0
     while True:
         with store.reading() as connection:
@@ -81,7 +81,7 @@ def list_quarantine(store: Store, *, as_json: bool) -> int:
         number += len(page)
         if len(page) < _PAGE:
             break
-        last = page[-1]
+        last = page[-1].place
     if not number and not as_json:
         typer.echo("Nothing is in quarantine.")
     return 0

@@ -36,7 +36,7 @@ from sink.store.entries import (
     read_page,
     read_replays,
 )
-from sink.store.quarantine import Quarantined, read_quarantine
+from sink.store.quarantine import Place, Quarantined, read_quarantine
 from sink.store.replays import read_verdicts
 from sink.store.store import Store
 from sink.store.transitions import Step
@@ -128,14 +128,14 @@ class DirectDesk:
 
     def quarantine(self) -> Iterator[Unreadable]:
         """Yield the messages of the error topic that could not be read."""
-        last: Quarantined | None = None
+        last: Place | None = None
         while True:
             with self._store.reading() as connection:
                 page = read_quarantine(connection, after=last, limit=PAGE)
             yield from map(as_unreadable, page)
             if len(page) < PAGE:
                 return
-            last = page[-1]
+            last = page[-1].place
 
     def reimport(self) -> Reimported:
         """Read the messages in quarantine again."""

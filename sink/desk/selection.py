@@ -8,7 +8,7 @@ from datetime import timedelta
 from pydantic_core import PydanticCustomError
 from sqlalchemy import Connection
 
-from schemas.catalogue import Category, catalogue
+from schemas.catalogue import Category, Fixer, catalogue
 from schemas.config.problem import did_you_mean
 from schemas.config.scalar import parse_duration
 from sink.states import RELEVANT, State
@@ -34,6 +34,9 @@ class Selection:
     categories: Sequence[str] = ()
     codes: Sequence[str] = ()
     records: Sequence[str] = ()
+    groups: Sequence[str] = ()
+    fixers: Sequence[str] = ()
+    text: str | None = None
     older_than: str | None = None
     newer_than: str | None = None
 
@@ -41,6 +44,25 @@ class Selection:
     def is_empty(self) -> bool:
         """Whether nothing was selected at all, which means everything."""
         return self == Selection()
+
+    def in_words(self) -> str:
+        """Return what is selected, for people."""
+        if self.ids:
+            return f"entry {self.ids[0]}" if len(self.ids) == 1 else f"{len(self.ids)} entries by id"
+        named = {
+            "state": self.states,
+            "mapping": self.mappings,
+            "category": self.categories,
+            "code": self.codes,
+            "record": self.records,
+            "group": self.groups,
+            "fixed by": self.fixers,
+            "text": [self.text] if self.text else [],
+            "older than": [self.older_than] if self.older_than else [],
+            "newer than": [self.newer_than] if self.newer_than else [],
+        }
+        words = [f"{name} {' or '.join(values)}" for name, values in named.items() if values]
+        return ", ".join(words) or "every entry that is not closed"
 
 
 def to_filter(selection: Selection, now_us: int, *, closed_too: bool = False) -> Filter:
@@ -55,6 +77,9 @@ def to_filter(selection: Selection, now_us: int, *, closed_too: bool = False) ->
         categories=tuple(_known("category", each, list(Category)) for each in selection.categories),
         codes=tuple(_known("code", code, list(catalogue())) for code in selection.codes),
         records=tuple(selection.records),
+        groups=tuple(selection.groups),
+        fixers=tuple(_known("fixer", fixer, list(Fixer)) for fixer in selection.fixers),
+        text=selection.text,
         failed_before_us=_before(selection.older_than, now_us, "older-than"),
         failed_after_us=_before(selection.newer_than, now_us, "newer-than"),
     )

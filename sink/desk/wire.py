@@ -307,3 +307,69 @@ class ActionForm(Form):
 
     action: Action
     reason: str | None = Field(None, max_length=2000, description="Why; it is kept with the entry.")
+
+
+class ClearPlanView(BaseModel):
+    """What clearing would delete."""
+
+    archive: str = Field(description="The name of the archive file that would be written.")
+    tallies: list[TallyView]
+
+
+class ClearDoneView(BaseModel):
+    """What clearing did."""
+
+    archive: str | None = Field(
+        description="The archive in the sink's folder; null: there was nothing to clear."
+    )
+    deleted: int
+    changed: int = Field(description="Entries that changed meanwhile and were left alone.")
+
+
+class ArchiveView(BaseModel):
+    """One archive file in the sink's folder."""
+
+    name: str
+    bytes: int
+    written_at: Times
+
+
+class CheckedView(BaseModel):
+    """An archive that is whole."""
+
+    name: str
+    entries: int
+
+
+class RestoredView(BaseModel):
+    """What restoring did."""
+
+    restored: int
+    existing: int = Field(description="Entries that stand in the list already and were left alone.")
+
+
+class UnreadableView(BaseModel):
+    """A message of the error topic that could not be read."""
+
+    id: int
+    topic: str
+    partition: int
+    offset: int
+    reason: str
+    newer: bool = Field(description="Whether a newer Instep wrote it, which this one cannot read.")
+    bytes: int
+    quarantined_at: Times
+
+
+class QuarantineView(BaseModel):
+    """A page of the quarantine, in the order of topic, partition and offset."""
+
+    messages: list[UnreadableView]
+    after: str | None = Field(description="Send it as `after` for the next page; null: there is none.")
+
+
+class ReimportedView(BaseModel):
+    """What reading the quarantine again did."""
+
+    imported: int
+    kept: int = Field(description="Messages that still cannot be read.")

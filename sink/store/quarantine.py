@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, delete, func, literal, select, tuple_
+from sqlalchemy import Connection, Row, delete, func, literal, select, tuple_
 
 from sink.batch import Unread
 from sink.store import bulk
@@ -12,6 +12,8 @@ from sink.store.rows import clean, headers_text, read_headers
 from sink.store.tables import quarantine
 
 _COLUMNS = [column for column in quarantine.columns if column.name != "id"]
+
+Place = tuple[str, int, int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +31,11 @@ class Quarantined:
     reason: str
     newer: bool
     quarantined_us: int
+
+    @property
+    def place(self) -> Place:
+        """Where the message stands; no other one stands there."""
+        return self.topic, self.partition, self.offset
 
 
 def set_aside(connection: Connection, unread: Sequence[Unread], now_us: int) -> None:
@@ -68,7 +75,7 @@ def keys_in_quarantine(connection: Connection, keys: Sequence[bytes]) -> set[byt
 def read_quarantine(
     connection: Connection,
     *,
-    after: Quarantined | None = None,
+    after: Place | None = None,
     limit: int,
     newer_only: bool = False,
     lock: bool = False,
@@ -77,30 +84,36 @@ def read_quarantine(
     place = (quarantine.c.topic, quarantine.c.partition, quarantine.c.position)
     wanted = select(quarantine).order_by(*place).limit(limit)
     if after is not None:
-        last = (after.topic, after.partition, after.offset)
-        wanted = wanted.where(tuple_(*place) > tuple_(*(literal(part) for part in last)))
+        wanted = wanted.where(tuple_(*place) > tuple_(*(literal(part) for part in after)))
     if newer_only:
         wanted = wanted.where(quarantine.c.newer)
     if lock:
         wanted = wanted.with_for_update(skip_locked=True)
-    return [
-        Quarantined(
-            row.id,
-            row.topic,
-            row.partition,
-            row.position,
-            row.timestamp_ms,
-            row.key,
-            row.value,
-            read_headers(row.headers),
-            row.reason,
-            row.newer,
-            row.quarantined_us,
-        )
-        for row in connection.execute(wanted)
-    ]
+    return [_quarantined(row) for row in connection.execute(wanted)]
+
+
+def read_message(connection: Connection, message_id: int) -> Quarantined | None:
+    """Return one message in quarantine, None where it is not there any more."""
+    row = connection.execute(select(quarantine).where(quarantine.c.id == message_id)).one_or_none()
+    return None if row is None else _quarantined(row)
 
 
 def remove(connection: Connection, ids: Sequence[int]) -> None:
     """Take messages out of quarantine."""
     connection.execute(delete(quarantine).where(quarantine.c.id.in_(ids)))
+
+
+def _quarantined(row: Row[Any]) -> Quarantined:
+    return Quarantined(
+        row.id,
+        row.topic,
+        row.partition,
+        row.position,
+        row.timestamp_ms,
+        row.key,
+        row.value,
+        read_headers(row.headers),
+        row.reason,
+        row.newer,
+        row.quarantined_us,
+    )

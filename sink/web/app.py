@@ -30,7 +30,7 @@ def create_app(web: Web) -> FastAPI:
         app.include_router(router, prefix=PREFIX, dependencies=[Depends(only_known_parameters)])
     for router in page.ROUTERS:
         app.include_router(router, include_in_schema=False)
-    add_faults(app)
+    add_faults(app, failing_page)
     app.add_middleware(WholeBody)
     install_access(app, web, failing_page)
     return app

@@ -2,4 +2,15 @@
 
 from fastapi import APIRouter
 
-ROUTERS: tuple[APIRouter, ...] = ()
+from sink.web.api import archive, audit, catalogue, entries, quarantine, replays, tokens
+
+ROUTERS: tuple[APIRouter, ...] = (
+    entries.router,
+    replays.router,
+    quarantine.router,
+    archive.router,
+    audit.router,
+    catalogue.router,
+    tokens.router,
+    tokens.repeatable,
+)

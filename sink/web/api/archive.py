@@ -1,0 +1,102 @@
+"""/archive: clearing what is over, the files that hold what was cleared, and the way back."""
+
+import re
+from pathlib import Path as File
+from typing import Annotated
+
+from fastapi import APIRouter, Path
+from pydantic import Field
+
+from sink.desk.wire import (
+    ArchiveView,
+    CheckedView,
+    ClearDoneView,
+    ClearPlanView,
+    Form,
+    RestoredView,
+    TallyView,
+    moment,
+)
+from sink.web.access.need import Admin, Viewer
+from sink.web.api.acting import desk_of
+from sink.web.api.once import IdempotencyKey, OnceRoute
+from sink.web.api.selecting import EntryFilter
+from sink.web.problem import ProblemError, documented, not_found
+from sink.web.web import Web, WebDep
+
+_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,199}\.avro")
+
+router = APIRouter(
+    prefix="/archive", tags=["archive"], route_class=OnceRoute, responses=documented(401, 403, 422, 503)
+)
+
+Name = Annotated[str, Path(description="The name of a file in the sink's archive folder.")]
+
+
+class ClearForm(Form):
+    """What is to be archived and deleted. `older_than` counts from when an entry was closed."""
+
+    filter: EntryFilter = EntryFilter()
+    include_open: bool = Field(False, description="Delete entries too that are still relevant.")
+
+
+@router.get("")
+def list_archives(_person: Admin, web: WebDep) -> list[ArchiveView]:
+    """List the archive files in the sink's folder, the newest first."""
+    found = [
+        ArchiveView(name=file.name, bytes=stat.st_size, written_at=moment(stat.st_mtime_ns // 1000))
+        for file in _folder(web).glob("*.avro")
+        if _NAME.fullmatch(file.name) and file.is_file() and (stat := file.stat())
+    ]
+    return sorted(found, key=lambda each: (each.written_at, each.name), reverse=True)
+
+
+@router.post("/plan")
+def plan_clear(form: ClearForm, person: Viewer, web: WebDep) -> ClearPlanView:
+    """Say what clearing would delete, without doing it: look at what is still relevant first."""
+    selection = form.filter.selection()
+    plan = desk_of(web, person).plan_clear(selection, None, include_open=form.include_open)
+    return ClearPlanView(
+        archive=File(plan.archive).name, tallies=[TallyView.of(each) for each in plan.tallies]
+    )
+
+
+@router.post("/clear", responses=documented(409))
+def clear(form: ClearForm, person: Admin, web: WebDep, _key: IdempotencyKey = None) -> ClearDoneView:
+    """Write entries to an archive in the sink's folder, then delete them. One whose replay is under way is left alone."""
+    _folder(web)
+    desk = desk_of(web, person)
+    selection = form.filter.selection()
+    plan = desk.plan_clear(selection, None, include_open=form.include_open)
+    done = desk.clear(selection, plan.archive, include_open=form.include_open)
+    name = None if done.archive is None else File(done.archive).name
+    return ClearDoneView(archive=name, deleted=done.deleted, changed=done.changed)
+
+
+@router.get("/{name}", responses=documented(404, 409))
+def check_archive(name: Name, person: Admin, web: WebDep) -> CheckedView:
+    """Read an archive from its first to its last byte and say how many entries it holds; 409 when it is not whole."""
+    return CheckedView(name=name, entries=desk_of(web, person).check_archive(str(_file(web, name))))
+
+
+@router.post("/{name}/restore", responses=documented(404, 409))
+def restore(name: Name, person: Admin, web: WebDep, _key: IdempotencyKey = None) -> RestoredView:
+    """Bring the entries of an archive back, all or none. Those that stand in the list again are left alone."""
+    done = desk_of(web, person).restore(str(_file(web, name)))
+    return RestoredView(restored=done.restored, existing=done.existing)
+
+
+def _folder(web: Web) -> File:
+    folder = web.config.sink.archive
+    if folder is None:
+        raise ProblemError(
+            409, "no-archive-folder", "The sink has no archive folder; set sink.archive in its configuration."
+        )
+    return File(folder)
+
+
+def _file(web: Web, name: str) -> File:
+    file = _folder(web) / name
+    if not _NAME.fullmatch(name) or file.is_symlink() or not file.is_file():
+        raise not_found("archive")
+    return file
