@@ -66,7 +66,7 @@ def act_on_entries(form: BulkForm, person: Operator, web: WebDep, _key: Idempote
         detail = f"{len(ids)} entries are selected, and one request is for {MOST_AT_ONCE} at most; start a replay job."
         raise ProblemError(409, "too-many", detail)
     wish = Wish(form.action, form.reason, named=form.ids is not None)
-    return _steps(desk.act(ids, wish, lambda _: None))
+    return steps_view(desk.act(ids, wish, lambda _: None))
 
 
 @router.get("/{entry_id}", responses=documented(404))
@@ -108,6 +108,7 @@ def act_on_entry(
     return StepView.of(step)
 
 
-def _steps(steps: list[Step]) -> StepsView:
+def steps_view(steps: list[Step]) -> StepsView:
+    """Return what became of the entries of an action."""
     done = sum(isinstance(step, Moved) for step in steps)
     return StepsView(done=done, refused=len(steps) - done, steps=[StepView.of(step) for step in steps])

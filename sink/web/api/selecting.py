@@ -32,7 +32,7 @@ class EntryFilter(Form):
     record: Words = Field([], description="Ids of source records.")
     group: Words = Field([], description="Ids of groups.")
     fixer: Words = Field([], description="Who can put it right: user, admin, developer, nobody.")
-    text: Word | None = Field(None, description="Words in the message or in the record's id.")
+    text: Word | None = Field(None, description="Stands in the message, or the record's id begins with it.")
     older_than: Word | None = Field(None, description=_OLDER)
     newer_than: Word | None = Field(None, description="What failed since then, such as 30m.")
 
