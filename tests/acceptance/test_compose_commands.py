@@ -121,7 +121,8 @@ def test_the_commands_of_the_compose_file_make_the_path_work(
     composed: Composed, own_kafka: KafkaServer
 ) -> None:
     own_kafka.kafka.create_topic("erp.customers", partitions=3)
-    assert composed.start("topics").wait(within_s=30) == 0
+    for name in ("topics", "token"):
+        assert composed.start(name).wait(within_s=30) == 0, composed.programs[name].log
     for name in LASTING:
         composed.start(name)
     producer = KafkaProducer(bootstrap_servers=own_kafka.bootstrap)

@@ -16,7 +16,7 @@ from schemas.config.parse import parse_config
 from tests.services.missing import refuse
 from tests.unit.house import ROOT
 
-ONE_SHOT = {"topics"}
+ONE_SHOT = {"topics", "token"}
 PASSWORDS = {"POSTGRES_PASSWORD": "first-secret", "INSTEP_DB_PASSWORD": "second-secret"}
 
 
@@ -60,7 +60,7 @@ def source(mount: str | dict[str, Any]) -> str:
 
 
 def test_everything_is_there(services: dict[str, dict[str, Any]]) -> None:
-    instep, around = {"topics", "worker-1", "worker-2", "sink"}, {"kafka", "postgres", "prometheus"}
+    instep, around = {"topics", "token", "worker-1", "worker-2", "sink"}, {"kafka", "postgres", "prometheus"}
     assert set(services) == instep | around | {"alertmanager"}
 
 
