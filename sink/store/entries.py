@@ -1,38 +1,25 @@
 """Reading entries: filters, pages by key, one entry with all that is known of it."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import orjson
-from sqlalchemy import Connection, Row, Select, and_, func, literal, select, tuple_
+from sqlalchemy import Connection, Row, and_, func, select
 
 from schemas.events import OriginalRecord, Position, RecordReference
 from sink.fold import Attempt
 from sink.states import State
 from sink.store import bulk
-from sink.store.rows import name, read_attempts, read_headers
+from sink.store.filtering import NEWEST_FIRST, Filter, PageKey, beyond, count_matching, matching
+from sink.store.pages import BY_GROUP_UP_TO, is_by_group, page_ids
+from sink.store.rows import read_attempts, read_headers
 from sink.store.tables import entry, payload, replay
 
 PAGE = 500
 
-
-@dataclass(frozen=True, slots=True)
-class Filter:
-    """Which entries are meant; an empty part leaves all. Times are microseconds since 1970.
-
-    `failed_*` look at the last failure, `over_before_us` at when the entry was closed (for a relevant one: last failed).
-    """
-
-    ids: tuple[str, ...] = ()
-    states: tuple[State, ...] = ()
-    mappings: tuple[str, ...] = ()
-    categories: tuple[str, ...] = ()
-    codes: tuple[str, ...] = ()
-    records: tuple[str, ...] = ()
-    failed_after_us: int | None = None
-    failed_before_us: int | None = None
-    over_before_us: int | None = None
+# what reads entries says which ones it means
+__all__ = ["Filter", "PageKey", "count_matching", "matching"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,20 +90,16 @@ class Tally:
     last_failed_us: int
 
 
-PageKey = tuple[int, str]
-
-
 def read_page(
     connection: Connection, wanted: Filter, *, after: PageKey | None = None, limit: int = PAGE
 ) -> list[Entry]:
     """Return entries, the last failed first; `after` is `page_key` of the last entry of the page before."""
-    query = matching(connection, select(entry), wanted)
-    if after is not None:
-        query = query.where(
-            tuple_(entry.c.last_failed_us, entry.c.id) < tuple_(literal(after[0]), literal(after[1]))
-        )
-    query = query.order_by(entry.c.last_failed_us.desc(), entry.c.id.desc()).limit(limit)
-    return [read_entry(row) for row in connection.execute(query)]
+    if limit <= BY_GROUP_UP_TO and is_by_group(connection, wanted):
+        ids = page_ids(connection, wanted, after, limit)
+        query = select(entry).where(bulk.among(connection, entry.c.id, ids))
+    else:
+        query = matching(connection, select(entry), wanted).where(*beyond(after)).limit(limit)
+    return [read_entry(row) for row in connection.execute(query.order_by(*NEWEST_FIRST))]
 
 
 def page_key(last: Entry) -> PageKey:
@@ -176,30 +159,6 @@ def read_original(connection: Connection, payload_id: str | None) -> OriginalRec
         return None
     row = connection.execute(select(payload).where(payload.c.id == payload_id)).one_or_none()
     return None if row is None else OriginalRecord(row.key, row.value, read_headers(row.headers))
-
-
-def matching(connection: Connection, query: Select[Any], wanted: Filter) -> Select[Any]:
-    """Return the query restricted to the entries that are meant."""
-    table = entry.c
-    lists: Sequence[tuple[Any, Sequence[str]]] = (
-        (table.id, wanted.ids),
-        (table.state, wanted.states),
-        (table.mapping, wanted.mappings),
-        (table.category, wanted.categories),
-        (table.code, wanted.codes),
-        (table.record_id, [name(each) for each in wanted.records]),
-    )
-    for column, values in lists:
-        if values:
-            query = query.where(bulk.among(connection, column, [str(value) for value in values]))
-    if wanted.failed_after_us is not None:
-        query = query.where(table.last_failed_us >= wanted.failed_after_us)
-    if wanted.failed_before_us is not None:
-        query = query.where(table.last_failed_us < wanted.failed_before_us)
-    if wanted.over_before_us is not None:
-        over = func.coalesce(table.ages_from_us, table.last_failed_us)
-        query = query.where(over < wanted.over_before_us)
-    return query
 
 
 def read_entry(row: Row[Any]) -> Entry:

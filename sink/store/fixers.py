@@ -10,7 +10,7 @@ from sink.store import bulk
 
 
 def code_is_of(
-    connection: Connection, code: Column[Any] | ColumnElement[Any], fixers: Sequence[Fixer]
+    connection: Connection, code: Column[Any] | ColumnElement[Any], fixers: Sequence[str]
 ) -> ColumnElement[bool]:
     """Return the condition that a code is put right by one of these; an unknown code is for developers."""
     wanted = frozenset(fixers)

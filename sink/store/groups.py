@@ -23,7 +23,6 @@ from sqlalchemy import (
     update,
 )
 
-from schemas.catalogue import Fixer
 from sink.groups import GROUPING_VERSION, GroupState, cause_of
 from sink.states import CLOSED, State
 from sink.store import bulk
@@ -53,7 +52,7 @@ class GroupFilter:
     mappings: tuple[str, ...] = ()
     categories: tuple[str, ...] = ()
     codes: tuple[str, ...] = ()
-    fixers: tuple[Fixer, ...] = ()
+    fixers: tuple[str, ...] = ()
     text: str | None = None
     # new or regressed since
     opened_after_us: int | None = None

@@ -1,0 +1,129 @@
+"""A page of entries out of millions: put together from the newest entries of each group that matches.
+
+The counts know in which groups and states there are entries that match, however few, and an index has each of these in the
+order of time. So a page takes the same time whether a filter leaves much or little.
+"""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Select,
+    Subquery,
+    and_,
+    func,
+    literal_column,
+    or_,
+    select,
+    true,
+    union,
+)
+
+from sink.states import RELEVANT
+from sink.store import bulk
+from sink.store.counts import counted
+from sink.store.filtering import (
+    NEWEST_FIRST,
+    Filter,
+    PageKey,
+    beyond,
+    groups_that_say,
+    has_ungrouped,
+    kind,
+    record_begins,
+    times,
+)
+from sink.store.tables import entry
+
+# longer pages are read as they come
+BY_GROUP_UP_TO = 200
+# SQLite sorts so many faster than it looks for them in the order of time
+_SORTED_UP_TO = 20_000
+_NEWEST_FOUND = (literal_column("last_failed_us").desc(), literal_column("id").desc())
+
+
+def is_by_group(connection: Connection, wanted: Filter) -> bool:
+    """Whether the counts can tell where the entries are; without a filter the indexes over time serve."""
+    if wanted.ids or wanted.records:
+        return False
+    by_time = not wanted.states or frozenset(wanted.states) == RELEVANT
+    rest = replace(wanted, states=(), failed_after_us=None, failed_before_us=None, over_before_us=None)
+    return not (by_time and rest == Filter()) and not has_ungrouped(connection)
+
+
+def page_ids(connection: Connection, wanted: Filter, after: PageKey | None, limit: int) -> list[str]:
+    """Return the ids of the newest entries that match, behind `after`."""
+    bounds = (*times(wanted), *beyond(after))
+    by_name = None
+    if wanted.text is not None:
+        by_name = and_(record_begins(connection, wanted.text), *kind(connection, entry, wanted))
+    if connection.dialect.name == "postgresql":
+        return _joined_ids(connection, _pairs(connection, wanted), by_name, bounds, limit)
+    return _sorted_ids(connection, _pairs(connection, wanted), by_name, bounds, limit)
+
+
+def _pairs(connection: Connection, wanted: Filter) -> Select[Any]:
+    """The groups and states in which there are entries that match."""
+    counts = counted()
+    total = func.sum(counts.c.entries)
+    query = select(counts.c.group_id, counts.c.state, total).where(*kind(connection, counts, wanted))
+    if wanted.text is not None:
+        query = query.where(counts.c.group_id.in_(groups_that_say(wanted.text)))
+    return query.group_by(counts.c.group_id, counts.c.state).having(total > 0)
+
+
+def _joined_ids(
+    connection: Connection,
+    pairs: Select[Any],
+    by_name: ColumnElement[bool] | None,
+    bounds: Sequence[ColumnElement[bool]],
+    limit: int,
+) -> list[str]:
+    # An entry of the page is in a pair whose newest entry is among the newest of all pairs.
+    heads = _newest(pairs.subquery("pairs"), bounds, 1).order_by(*_NEWEST_FOUND).limit(limit)
+    found = _newest(heads.subquery("heads"), bounds, limit).subquery("found")
+    ids = select(found.c.last_failed_us, found.c.id)
+    if by_name is not None:
+        named = select(entry.c.last_failed_us, entry.c.id).where(by_name, *bounds)
+        named_ids = named.order_by(*NEWEST_FIRST).limit(limit).subquery("named")
+        ids = select(union(ids, select(named_ids)).subquery("either"))
+    last = ids.order_by(*_NEWEST_FOUND).limit(limit).subquery("page")
+    return list(connection.scalars(select(last.c.id)))
+
+
+def _newest(pairs: Subquery, bounds: Sequence[ColumnElement[bool]], limit: int) -> Select[Any]:
+    """The newest entries of each pair."""
+    newest = (
+        select(entry.c.last_failed_us, entry.c.id)
+        .where(entry.c.group_id == pairs.c.group_id, entry.c.state == pairs.c.state, *bounds)
+        .order_by(*NEWEST_FIRST)
+        .limit(limit)
+        .lateral(f"newest_of_{pairs.name}")
+    )
+    columns = (pairs.c.group_id, pairs.c.state, newest.c.last_failed_us, newest.c.id)
+    return select(*columns).select_from(pairs.join(newest, true()))
+
+
+def _sorted_ids(
+    connection: Connection,
+    pairs: Select[Any],
+    by_name: ColumnElement[bool] | None,
+    bounds: Sequence[ColumnElement[bool]],
+    limit: int,
+) -> list[str]:
+    """The same where the database joins no lateral queries."""
+    found = connection.execute(pairs).all()
+    wanted = and_(
+        bulk.among(connection, entry.c.group_id, sorted({group_id for group_id, _, _ in found})),
+        bulk.among(connection, entry.c.state, sorted({state for _, state, _ in found})),
+    )
+    if by_name is not None:
+        wanted = or_(wanted, by_name)
+    few = sum(number for _, _, number in found) <= _SORTED_UP_TO
+    # the sign keeps SQLite from the index over time
+    moment = literal_column("+instep_entry.last_failed_us") if few else entry.c.last_failed_us
+    query = select(entry.c.id).where(wanted, *bounds).order_by(moment.desc(), entry.c.id.desc())
+    return list(connection.scalars(query.limit(limit)))
