@@ -29,7 +29,7 @@ from sink.store import bulk
 from sink.store.counts import counted, relevant_entries
 from sink.store.fixers import code_is_of
 from sink.store.rates import read_group_rates
-from sink.store.sightings import Sighting, look_up, write_sightings
+from sink.store.sightings import Causes, look_up, write_sightings
 from sink.store.tables import UNGROUPED, entry, group
 
 PAGE = 100
@@ -168,18 +168,14 @@ def regroup(connection: Connection, limit: int) -> int:
     rows = connection.execute(old.with_for_update(skip_locked=True)).all()
     if not rows:
         return 0
-    seen: dict[str, Sighting] = {}
+    causes = Causes()
     groups = []
     for row in rows:
         parameters = orjson.loads(row.parameters)
         cause = cause_of(row.mapping, row.direction, row.category, row.code, parameters, row.message)
-        before = seen.get(cause.id)
-        first_us, last_us = row.first_failed_us, row.last_failed_us
-        if before is not None:
-            first_us, last_us = min(first_us, before.first_us), max(last_us, before.last_us)
-        seen[cause.id] = Sighting(cause, first_us, last_us)
+        causes.add(cause, row.first_failed_us, row.last_failed_us)
         groups.append((row.id, cause.id))
-    sightings = look_up(connection, seen.values())
+    sightings = look_up(connection, causes.seen.values())
     write_sightings(connection, sightings)
     changed = [(each, sightings.moved.get(key, key), GROUPING_VERSION) for each, key in groups]
     bulk.update_rows(connection, entry, ("id", "group_id", "group_version"), changed)

@@ -33,6 +33,20 @@ class Happened:
     resolved: Counter[tuple[int, str]] = field(default_factory=Counter)
     of_groups: Counter[tuple[str, int]] = field(default_factory=Counter)
 
+    def count(self, slot_us: int, mapping: str, failed: int, resolved: int) -> None:
+        """Add what happened to one entry."""
+        if failed:
+            self.failed[slot_us, mapping] += failed
+        if resolved:
+            self.resolved[slot_us, mapping] += resolved
+
+    def move(self, groups: Mapping[str, str]) -> None:
+        """Count for other groups, by the ids of those before."""
+        counted = self.of_groups
+        self.of_groups = Counter()
+        for (group_id, hour_us), number in counted.items():
+            self.of_groups[groups.get(group_id, group_id), hour_us] += number
+
 
 @dataclass(frozen=True, slots=True)
 class Rate:

@@ -8,6 +8,7 @@ import orjson
 
 from schemas.events import OriginalRecord, Position, RecordReference, SyncFailed
 from sink.fold import Attempt, Closing, Folded, Standing
+from sink.groups import GROUPING_VERSION
 from sink.moment import to_us
 from sink.store.tables import entry
 
@@ -37,6 +38,7 @@ def entry_row(
     payload_id: str | None,
     *,
     origin: str,
+    group_id: str,
 ) -> tuple[Any, ...]:
     """Return the whole row of an entry that shows a new failure, in the order of ENTRY_COLUMNS; `row_version` is 0."""
     source = failure.source
@@ -75,8 +77,8 @@ def entry_row(
         payload_id,
         standing.replay_id,
         *_closing(folded.closing),
-        "",
-        0,
+        group_id,
+        GROUPING_VERSION,
         standing.failed_replays,
         origin,
     )

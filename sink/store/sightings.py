@@ -2,12 +2,14 @@
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from sqlalchemy import Connection, func, select, update
 
-from sink.groups import GROUPING_VERSION, GROUPS_OF_A_MAPPING, Cause, other_causes
+from schemas.events import SyncFailed
+from sink.groups import GROUPING_VERSION, GROUPS_OF_A_MAPPING, Cause, cause_of, other_causes
+from sink.moment import to_us
 from sink.store import bulk
 from sink.store.rows import clean, name
 from sink.store.tables import group
@@ -25,6 +27,33 @@ class Sighting:
     cause: Cause
     first_us: int
     last_us: int
+
+
+@dataclass(slots=True)
+class Causes:
+    """The causes of a batch of failures; of most of them the next one has the same, so each is made out once."""
+
+    seen: dict[str, Sighting] = field(default_factory=dict)
+    _by_words: dict[tuple[object, ...], Cause] = field(default_factory=dict)
+
+    def see(self, failure: SyncFailed) -> str:
+        """Return the id of a failure's group."""
+        kind = (failure.mapping, failure.direction, failure.category, failure.code)
+        words = (*kind, *failure.parameters.items(), failure.message)
+        cause = self._by_words.get(words)
+        if cause is None:
+            cause = self._by_words[words] = cause_of(*kind, failure.parameters, failure.message)
+        self.add(cause, to_us(failure.failed_at), to_us(failure.failed_at))
+        return cause.id
+
+    def add(self, cause: Cause, first_us: int, last_us: int) -> None:
+        """Note when a cause was met."""
+        before = self.seen.get(cause.id)
+        if before is not None:
+            if before.first_us <= first_us and last_us <= before.last_us:
+                return
+            first_us, last_us = min(first_us, before.first_us), max(last_us, before.last_us)
+        self.seen[cause.id] = Sighting(cause, first_us, last_us)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,7 @@
 """A gathered batch into the store: entries, messages, verdicts, progress, quarantine and positions in one transaction."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -10,22 +10,26 @@ from sqlalchemy import Connection, bindparam, or_, select, update
 from schemas.events import SyncFailed, SyncProgress
 from sink.batch import INSTEP, LETTER, Batch, EntryEvents, Partition, Unread
 from sink.fold import Folded, Settled, Standing, fold, may_repeat, with_decoded
+from sink.moment import to_us
 from sink.states import ResolvedBy, State, Verdict
 from sink.store import bulk
 from sink.store.entries import read_position
 from sink.store.positions import advance
 from sink.store.progress import write_progress
 from sink.store.quarantine import keys_in_quarantine, set_aside
+from sink.store.rates import HOUR_US, Happened, slot_of, write_progress_slots, write_rates
 from sink.store.rows import (
     CLOSED_COLUMNS,
     ENTRY_COLUMNS,
     NOTED_COLUMNS,
     closed_row,
     entry_row,
+    name,
     noted_row,
     payload_row,
     read_attempts,
 )
+from sink.store.sightings import Causes, look_up, write_sightings
 from sink.store.store import Store
 from sink.store.tables import entry, payload, replay
 
@@ -36,6 +40,7 @@ _TOUCH = (
     f"WHERE instep_payload.touched_us < excluded.touched_us - {TOUCH_EVERY_US}"
 )
 _ROW_VERSION = ENTRY_COLUMNS.index("row_version")
+_GROUP_ID = ENTRY_COLUMNS.index("group_id")
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,11 +54,14 @@ class Lifetime:
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """The batch is in the store. `counts` are events by type and result, `verdicts` with whether the schedule had asked."""
+    """The batch is in the store. `counts` are events by type and result, `verdicts` with whether the schedule had asked,
+    `opened` groups that are new or regressed.
+    """
 
     counts: Counter[tuple[str, str]]
     lifetimes: tuple[Lifetime, ...]
     verdicts: tuple[tuple[Verdict, bool], ...]
+    opened: Counter[str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +93,8 @@ class _Rows:
     lifetimes: list[Lifetime] = field(default_factory=list)
     behind: list[EntryEvents] = field(default_factory=list)
     counts: Counter[tuple[str, str]] = field(default_factory=Counter)
+    causes: Causes = field(default_factory=Causes)
+    happened: Happened = field(default_factory=Happened)
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,6 +145,8 @@ def write_entries(
     rows = _Rows()
     for each in entries:
         _fold_one(batch, each, known.get(each.entry_id), rows, now_us, all_failures=all_failures)
+    sightings = look_up(connection, rows.causes.seen.values())
+    _move_to_others(rows, sightings.moved)
     bulk.upsert_rows(connection, payload, ("id",), list(rows.payloads.values()), _TOUCH)
     bulk.insert_rows(connection, entry, rows.inserts)
     bulk.update_rows(connection, entry, ENTRY_COLUMNS, rows.updates)
@@ -142,18 +154,23 @@ def write_entries(
     bulk.update_rows(connection, entry, CLOSED_COLUMNS, rows.closed)
     scheduled = _settle(connection, rows.settled, now_us)
     _wait_in_quarantine(connection, batch, rows.behind)
+    # last, as another sink may wait for a row of a group that both write to
+    opened = write_sightings(connection, sightings)
+    write_rates(connection, rows.happened, _source(batch))
     return Written(
         rows.counts,
         tuple(rows.lifetimes),
         tuple((each.verdict, each.replay_id in scheduled) for each in rows.settled),
+        opened,
     )
 
 
 def _write(connection: Connection, decoded: Decoded, now_us: int) -> Written:
     written = write_entries(connection, decoded.batch, decoded.entries, now_us)
     write_progress(connection, decoded.progress)
+    write_progress_slots(connection, decoded.progress)
     set_aside(connection, decoded.batch.unread, now_us)
-    return Written(written.counts + decoded.batch.counts, written.lifetimes, written.verdicts)
+    return Written(written.counts + decoded.batch.counts, written.lifetimes, written.verdicts, written.opened)
 
 
 def _fold_one(
@@ -179,6 +196,9 @@ def _fold_one(
     mapping = batch.mapping_of(events.key)
     rows.lifetimes += [Lifetime(mapping, how, us / 1e6) for how, us in folded.lifetimes]
     version = 0 if known is None else known.row_version + 1
+    slot_us = slot_of(min(heard[-1].at_ms * 1000, now_us))
+    failures = folded.standing.count - (0 if before is None else before.count)
+    rows.happened.count(slot_us, name(mapping), failures, folded.resolved)
     if folded.failure is not None:
         _take_failure(events, folded, folded.failure, known, rows, now_us)
     elif folded.closing is not None:
@@ -199,13 +219,43 @@ def _take_failure(
         payload_id = message[0]
         if known is None or known.payload_id != payload_id:
             rows.payloads[payload_id] = message
+    group_id = rows.causes.see(failure)
+    hour_us = slot_of(min(to_us(failure.failed_at), now_us), HOUR_US)
+    rows.happened.of_groups[group_id, hour_us] += standing.count - (
+        0 if known is None else known.standing.count
+    )
     row = entry_row(
-        events.entry_id, events.key, folded, standing, failure, payload_id, origin=events.origin
+        events.entry_id,
+        events.key,
+        folded,
+        standing,
+        failure,
+        payload_id,
+        origin=events.origin,
+        group_id=group_id,
     )
     if known is None:
         rows.inserts.append(row)
     else:
         rows.updates.append((*row[:_ROW_VERSION], known.row_version + 1, *row[_ROW_VERSION + 1 :]))
+
+
+def _move_to_others(rows: _Rows, moved: Mapping[str, str]) -> None:
+    """Give entries of causes beyond the bound to the group of the others."""
+    if not moved:
+        return
+    for listed in (rows.inserts, rows.updates):
+        listed[:] = [
+            (*row[:_GROUP_ID], moved.get(row[_GROUP_ID], row[_GROUP_ID]), *row[_GROUP_ID + 1 :])
+            for row in listed
+        ]
+    rows.happened.move(moved)
+
+
+def _source(batch: Batch) -> str:
+    """Return what no other sink writes rates under at the same time: a partition that this batch is of."""
+    topic, partition = min(batch.spans, default=("", 0))
+    return f"{topic}/{partition}"
 
 
 def _count(folded: Folded, rows: _Rows, what: str) -> None:
