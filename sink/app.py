@@ -22,6 +22,7 @@ from schemas.config.model import Config
 from sink import chores, health, ingest, sending
 from sink.actions import now_us
 from sink.chores import Chore
+from sink.foreign import loop as foreign
 from sink.janitor import Janitor
 from sink.job_runner import JobRunner
 from sink.metrics import SinkMetrics
@@ -47,7 +48,14 @@ _NUMBERS_EVERY_S = 5.0
 _JANITOR_EVERY_S = 60.0
 _SWEEP_EVERY_S = 3600.0
 _CHORES, _JOBS, _JANITOR = "chores", "jobs", "janitor"
-_LIMITS_S = {ingest.LOOP: 120.0, _CHORES: 300.0, _JOBS: 120.0, _JANITOR: 3600.0}
+_LIMITS_S = {
+    ingest.LOOP: 120.0,
+    foreign.READING: 120.0,
+    foreign.SENDING: 300.0,
+    _CHORES: 300.0,
+    _JOBS: 120.0,
+    _JANITOR: 3600.0,
+}
 # how long the partitions of a sink that was killed wait for another one
 _SESSION_MS = 10_000
 _METADATA_MS = 10_000
@@ -76,7 +84,8 @@ def run(config: Config, stop: threading.Event) -> int:
     gc.set_threshold(_COLLECT_AFTER)
     with ExitStack() as stack:
         pulse = health.Pulse(_LIMITS_S)
-        metrics = SinkMetrics(config.mappings, pulse, config.sink.store.limit_gib * (1 << 30))
+        others = [topic.mapping for topic in config.sink.foreign]
+        metrics = SinkMetrics(config.mappings, pulse, config.sink.store.limit_gib * (1 << 30), others)
         if not _serve(config, pulse, metrics, stack):
             return WRONG_USE
         store = _open_store(config, pulse, stop, stack)
@@ -121,7 +130,7 @@ def _open(
     codec = kafka.until_reachable(partial(open_codec, config.kafka, stack), stop)
     if codec is None:
         return None
-    consumer = kafka.until_reachable(partial(_open_consumer, config), stop)
+    consumer = kafka.until_reachable(partial(_open_consumer, config, config.sink.group), stop)
     if consumer is None:
         return None
     stack.callback(kafka.close_consumer, consumer, 3.0)
@@ -141,10 +150,14 @@ def _work(
     stack: ExitStack,
 ) -> int:
     failed = threading.Event()
-    for name, work in _chores(config, opened, metrics, stop).items():
-        thread = threading.Thread(
-            target=_run_chores, args=(name, work, pulse, stop, failed), name=name, daemon=True
-        )
+    work: dict[str, Callable[[], None]] = {
+        name: partial(chores.run_chores, name, some, pulse, stop)
+        for name, some in _chores(config, opened, metrics, stop).items()
+    }
+    if config.sink.foreign:
+        work |= _foreign(config, opened.store, metrics, pulse, stop, stack)
+    for name, run_it in work.items():
+        thread = threading.Thread(target=_guarded, args=(run_it, stop, failed), name=name, daemon=True)
         thread.start()
         stack.callback(thread.join, 3.0)
     stack.callback(stop.set)
@@ -152,7 +165,7 @@ def _work(
         opened.store,
         opened.consumer,
         opened.codec,
-        config.kafka.errors_topic,
+        ingest.Hears((config.kafka.errors_topic,)),
         metrics=metrics,
         pulse=pulse,
         clock_us=now_us,
@@ -201,10 +214,10 @@ def _migrate(store: Store) -> Store:
     return store
 
 
-def _open_consumer(config: Config) -> KafkaConsumer:
+def _open_consumer(config: Config, group: str) -> KafkaConsumer:
     consumer = kafka.consumer(
         config.kafka,
-        config.sink.group,
+        group,
         # how soon a topic is found that is created after the start
         metadata_max_age_ms=_METADATA_MS,
         session_timeout_ms=_SESSION_MS,
@@ -268,11 +281,29 @@ def _chores(
     }
 
 
-def _run_chores(
-    name: str, work: list[Chore], pulse: health.Pulse, stop: threading.Event, failed: threading.Event
-) -> None:
+def _foreign(
+    config: Config,
+    store: Store,
+    metrics: SinkMetrics,
+    pulse: health.Pulse,
+    stop: threading.Event,
+    stack: ExitStack,
+) -> dict[str, Callable[[], None]]:
+    """The work for dead letter topics of other programs, by the names of its threads."""
+    letters, close = foreign.sending(config, store)
+    stack.callback(close)
+    open_consumer = partial(_open_consumer, config)
+    return {
+        foreign.READING: partial(
+            foreign.read, config, store, open_consumer, metrics.of_letters(), pulse, stop
+        ),
+        foreign.SENDING: partial(chores.run_chores, foreign.SENDING, letters, pulse, stop),
+    }
+
+
+def _guarded(work: Callable[[], None], stop: threading.Event, failed: threading.Event) -> None:
     try:
-        chores.run_chores(name, work, pulse, stop)
+        work()
     finally:
         if not stop.is_set():
             # a thread that dies would leave the rest running as if nothing were amiss

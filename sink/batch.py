@@ -5,7 +5,7 @@ Reads values handed in, opens nothing. What cannot be read goes to the quarantin
 
 import hashlib
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -14,8 +14,14 @@ import orjson
 from schemas.codec import Codec, Unreadable
 from schemas.events import FAILURE_HEADER, REPLAY_HEADER, Event, SyncFailed, SyncProgress, SyncResolved
 from sink.fold import Heard, with_decoded
+from sink.foreign.letter import Letter
 
 Partition = tuple[str, int]
+ReadLetter = Callable[[Any], Letter]
+
+# of an entry that a worker's failure made
+INSTEP = "instep"
+LETTER = "letter"
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,11 +43,12 @@ class Unread:
 
 @dataclass(frozen=True, slots=True)
 class EntryEvents:
-    """All that a batch says about one entry."""
+    """All that a batch says about one entry; `origin` is who wrote its messages."""
 
     entry_id: str
     key: bytes
     heard: list[Heard]
+    origin: str = INSTEP
 
 
 class ValueDroppedError(Exception):
@@ -53,14 +60,17 @@ class Batch:
     """What was gathered so far; grows by `add`, is decoded by `entries`.
 
     Without `keep_values` the bytes of a failure go as soon as another failure of its record follows, which is what keeps
-    a flood small; `size_bytes` are those that stayed. `topic_id` is the broker's id of the topic.
+    a flood small; `size_bytes` are those that stayed. `topic_ids` are the broker's ids of the topics. The messages of topics
+    in `letters` are no events but dead letters of other programs, each of which is one.
     """
 
     codec: Codec
     keep_values: bool = False
-    topic_id: str | None = None
+    topic_ids: Mapping[str, str | None] = field(default_factory=dict)
+    letters: Mapping[str, ReadLetter] = field(default_factory=dict)
     spans: dict[Partition, Span] = field(default_factory=dict)
     heard: dict[bytes, list[Heard]] = field(default_factory=dict)
+    origins: dict[bytes, str] = field(default_factory=dict)
     progress: dict[bytes, Any] = field(default_factory=dict)
     unread: list[Unread] = field(default_factory=list)
     counts: Counter[tuple[str, str]] = field(default_factory=Counter)
@@ -70,6 +80,18 @@ class Batch:
 
     def add(self, partition: Partition, messages: Sequence[Any], start: int | None, high_water: int) -> None:
         """Sort the messages of one partition in; what is not above `high_water` is stale."""
+        read_letter = self.letters.get(partition[0])
+        if read_letter is None:
+            self._add_events(messages, high_water)
+        else:
+            self._add_letters(messages, high_water, read_letter)
+        last = messages[-1]
+        self.messages += len(messages)
+        self.newest_ms = max(self.newest_ms, last.timestamp)
+        span = self.spans.get(partition)
+        self.spans[partition] = Span(start if span is None else span.start, last.offset + 1)
+
+    def _add_events(self, messages: Sequence[Any], high_water: int) -> None:
         kind_of = self.codec.kind
         for message in messages:
             value = message.value
@@ -85,11 +107,19 @@ class Batch:
                 self._set_aside(message)
             if value is not None:
                 self.size_bytes += len(value)
-        last = messages[-1]
-        self.messages += len(messages)
-        self.newest_ms = max(self.newest_ms, last.timestamp)
-        span = self.spans.get(partition)
-        self.spans[partition] = Span(start if span is None else span.start, last.offset + 1)
+
+    def _add_letters(self, messages: Sequence[Any], high_water: int, read_letter: ReadLetter) -> None:
+        for message in messages:
+            if message.offset <= high_water:
+                self.counts[LETTER, "stale"] += 1
+                continue
+            letter = read_letter(message)
+            failure = letter.failure
+            answers = failure.replay_id is not None
+            heard = Heard(True, failure.failure_id, letter.at_ms, failure, answers=answers)
+            self.heard.setdefault(letter.key, []).append(heard)
+            self.origins[letter.key] = letter.origin
+            self.size_bytes += _size(message)
 
     def entries(self) -> list[EntryEvents]:
         """Return the events by entry, decoded as far as any fold asks; the bytes that cannot be read are in `unread` after."""
@@ -97,7 +127,7 @@ class Batch:
         for key, heard in self.heard.items():
             readable = with_decoded(None, heard, self.decode)
             if readable:
-                found.append(EntryEvents(entry_id(key), key, readable))
+                found.append(EntryEvents(entry_id(key), key, readable, self.origins.get(key, INSTEP)))
         return found
 
     def latest_progress(self) -> list[SyncProgress]:
@@ -178,6 +208,11 @@ class Batch:
 def entry_id(key: bytes) -> str:
     """Return the id of the entry that a message key names."""
     return hashlib.sha256(key).hexdigest()[:16]
+
+
+def _size(message: Any) -> int:
+    parts = (message.key, message.value, *(value for _, value in message.headers))
+    return sum(len(part) for part in parts if part is not None)
 
 
 def _headers(headers: Sequence[tuple[str, bytes | None]]) -> tuple[str | None, bool]:

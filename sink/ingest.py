@@ -1,4 +1,4 @@
-"""From the error topic into the store, exactly once: the position in the topic stands in the store, in the same transaction.
+"""From topics into the store, exactly once: the position in a topic stands in the store, in the same transaction.
 
 The loop gathers and decodes a batch while the batch before it is written in another thread. Whenever it cannot be sure
 where it stands (partitions came, another sink wrote, the store was away) it drops what it holds, asks the store and goes on
@@ -7,9 +7,10 @@ from there. While the store is away all partitions are paused and polling goes o
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import Any
+from dataclasses import dataclass, field
+from typing import Any, Protocol
 
 import structlog
 from kafka import KafkaConsumer, TopicPartition
@@ -20,9 +21,8 @@ from kafka.structs import OffsetAndMetadata
 from plumbing.kafka import topic_id
 from plumbing.unreachable import UnreachableError
 from schemas.codec import Codec
-from sink.batch import Batch, Partition, ValueDroppedError
+from sink.batch import Batch, Partition, ReadLetter, ValueDroppedError
 from sink.health import Pulse
-from sink.metrics import SinkMetrics
 from sink.store.positions import Ingested, read_positions, start_anew
 from sink.store.store import Store, StoreAway
 from sink.store.write_batch import Decoded, Fenced, Written, decode_batch, write_batch
@@ -55,25 +55,52 @@ class _Assignment(ConsumerRebalanceListener):  # type: ignore[misc]  # the clien
         self.changed = True
 
 
+class IngestMetrics(Protocol):
+    """What an ingest tells of its progress."""
+
+    def ingested(self, written: Written, at_s: float) -> None:
+        """Count a batch that is in the store."""
+
+    def lag(self, messages: int) -> None:
+        """Show how many messages are yet to be read."""
+
+
+@dataclass(frozen=True, slots=True)
+class Hears:
+    """What an ingest listens to: topics with events of the workers, or, where `letters` reads them, with dead letters of others.
+
+    `name` is the loop's. Without `needed` a topic that does not exist is told, but keeps the sink not from being ready.
+    """
+
+    topics: Sequence[str]
+    name: str = LOOP
+    letters: Mapping[str, ReadLetter] = field(default_factory=dict)
+    needed: bool = True
+
+    def part(self, service: str) -> str:
+        """Return under which name a service is told when it hinders this loop."""
+        return service if self.name == LOOP else f"{service} of {self.name}"
+
+
 class Ingest:
-    """The loop over one topic; `clock_us` tells the time in microseconds since 1970."""
+    """One loop; `clock_us` tells the time in microseconds since 1970."""
 
     def __init__(
         self,
         store: Store,
         consumer: KafkaConsumer,
         codec: Codec,
-        topic: str,
+        hears: Hears,
         *,
-        metrics: SinkMetrics,
+        metrics: IngestMetrics,
         pulse: Pulse,
         clock_us: Callable[[], int],
     ) -> None:
         self._store = store
         self._consumer = consumer
         self._codec = codec
-        self._topic = topic
-        self._topic_id: str | None = None
+        self._hears = hears
+        self._topic_ids: dict[str, str | None] = {}
         self._metrics = metrics
         self._pulse = pulse
         self._clock_us = clock_us
@@ -83,15 +110,15 @@ class Ingest:
         self._in_store: dict[Partition, int] = {}
         self._lost = True
         self._keep_values = False
-        self._writer = ThreadPoolExecutor(1, thread_name_prefix="writer")
+        self._writer = ThreadPoolExecutor(1, thread_name_prefix=f"{hears.name}-writer")
         self._writing: tuple[Decoded, Future[Written | Fenced]] | None = None
 
     def run(self, stop: threading.Event) -> None:
         """Ingest until `stop`, then end the batch that is being written."""
-        self._consumer.subscribe([self._topic], listener=self._assignment)
+        self._consumer.subscribe(list(self._hears.topics), listener=self._assignment)
         try:
             while not stop.is_set():
-                self._pulse.beat(LOOP)
+                self._pulse.beat(self._hears.name)
                 try:
                     self._go_round(stop)
                 except (KafkaError, UnreachableError) as error:
@@ -119,12 +146,20 @@ class Ingest:
 
     @property
     def _moved(self) -> bool:
-        """Whether partitions came or went, or the topic is another one of the same name."""
-        return self._assignment.changed or topic_id(self._consumer, self._topic) != self._topic_id
+        """Whether partitions came or went, or a topic is another one of the same name."""
+        return self._assignment.changed or self._ids_now() != self._topic_ids
+
+    def _ids_now(self) -> dict[str, str | None]:
+        return {topic: topic_id(self._consumer, topic) for topic in self._hears.topics}
 
     def _gather(self, stop: threading.Event) -> Batch:
         """Poll until the batch is full or has taken long enough; while one is being written there is no hurry."""
-        batch = Batch(self._codec, keep_values=self._keep_values, topic_id=self._topic_id)
+        batch = Batch(
+            self._codec,
+            keep_values=self._keep_values,
+            topic_ids=self._topic_ids,
+            letters=self._hears.letters,
+        )
         until = time.monotonic() + BATCH_SECONDS
         while not _is_full(batch):
             idle = self._writing is None or self._writing[1].done()
@@ -193,9 +228,9 @@ class Ingest:
 
     def _lose_place(self, part: str, why: str) -> None:
         if not self._lost:
-            self._log.warning("ingest waits", reason=why)
+            self._log.warning("ingest waits", loop=self._hears.name, reason=why)
         self._lost = True
-        self._pulse.hindered(part, why)
+        self._pulse.hindered(self._hears.part(part), why)
         assigned = self._consumer.assignment()
         if assigned:
             self._consumer.pause(*assigned)
@@ -204,12 +239,13 @@ class Ingest:
         """Go to where the store stands in each partition; False while the store is away or no partition is ours."""
         self._lost = True
         self._assignment.changed = False
-        self._topic_id = topic_id(self._consumer, self._topic)
+        self._topic_ids = self._ids_now()
+        self._tell_missing()
         assigned = self._consumer.assignment()
         if not assigned:
             self._positions = {}
             why = self._why_nothing_is_ours()
-            self._pulse.hindered(_KAFKA, why)
+            self._pulse.hindered(self._hears.part(_KAFKA), why)
             self._lost = why is not None
             return why is None
         try:
@@ -231,35 +267,53 @@ class Ingest:
         self._consumer.resume(*assigned)
         self._commit()
         self._lost = False
-        self._pulse.hindered(_STORE, None)
-        self._pulse.hindered(_KAFKA, None)
-        self._log.info("ingesting", topic=self._topic, partitions=sorted(p.partition for p in assigned))
+        self._pulse.hindered(self._hears.part(_STORE), None)
+        self._pulse.hindered(self._hears.part(_KAFKA), None)
+        self._log.info("ingesting", partitions=sorted(f"{topic}-{number}" for topic, number in assigned))
         return True
 
+    def _tell_missing(self) -> None:
+        if self._hears.needed:
+            return
+        missing = sorted(self._missing())
+        why = f"waiting for topics that do not exist: {', '.join(missing)}" if missing else None
+        if why is not None and why != self._pulse.notices.get(self._hears.name):
+            self._log.warning("a topic is waited for", loop=self._hears.name, topics=missing)
+        self._pulse.notice(self._hears.name, why)
+
+    def _missing(self) -> list[str]:
+        return [topic for topic in self._hears.topics if not self._consumer.partitions_for_topic(topic)]
+
     def _why_nothing_is_ours(self) -> str | None:
-        if not self._consumer.partitions_for_topic(self._topic):
-            return f"topic {self._topic} does not exist; create it with `instep topics create`"
+        missing = self._missing()
+        if missing and self._hears.needed:
+            return f"topic {missing[0]} does not exist; create it with `instep topics create`"
+        if len(missing) == len(self._hears.topics):
+            return None  # nothing to read yet
         if self._consumer.group_metadata().generation_id < 0:
             return "waiting to be let into the consumer group"
         return None  # more sinks than partitions: this one stands by
 
     def _stored_positions(self, assigned: set[TopicPartition]) -> dict[Partition, Ingested]:
         with self._store.reading() as connection:
-            stored = read_positions(connection, self._topic)
+            stored = {
+                partition: place
+                for topic in self._hears.topics
+                for partition, place in read_positions(connection, topic).items()
+            }
         ends = self._consumer.end_offsets(list(assigned))
         anew = []
         for partition, end in ends.items():
             place = stored.get((partition.topic, partition.partition))
-            if place is not None and (end < place.position or self._is_of_another(place)):
+            known_id = self._topic_ids.get(partition.topic)
+            if place is not None and (end < place.position or _is_of_another(place, known_id)):
                 anew.append((partition.topic, partition.partition))
         if anew:
-            self._log.warning("the topic was created anew; reading it from its start", topic=self._topic)
+            topics = sorted({topic for topic, _ in anew})
+            self._log.warning("a topic was created anew; reading it from its start", topics=topics)
             with self._store.writing() as connection:
                 start_anew(connection, anew)
         return {partition: place for partition, place in stored.items() if partition not in anew}
-
-    def _is_of_another(self, place: Ingested) -> bool:
-        return None not in (place.topic_id, self._topic_id) and place.topic_id != self._topic_id
 
     def _lag(self) -> int:
         total = 0
@@ -268,6 +322,10 @@ class Ingest:
             if end is not None and place is not None:
                 total += max(0, end - place.position)
         return total
+
+
+def _is_of_another(place: Ingested, topic_id_now: str | None) -> bool:
+    return None not in (place.topic_id, topic_id_now) and place.topic_id != topic_id_now
 
 
 def _is_full(batch: Batch) -> bool:

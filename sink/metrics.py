@@ -1,6 +1,6 @@
 """The sink's metrics. Labels are bounded: a mapping or category that the configuration does not know counts as "other"."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import partial
 from importlib.metadata import version
@@ -41,6 +41,7 @@ _EVENTS = {
     "resolved": ("new", "repeat", "stale", "quarantined"),
     "progress": ("new", "stale", "quarantined"),
     "unknown": ("stale", "quarantined"),
+    "letter": ("new", "repeat", "stale"),
 }
 _PARTS = ("store", "kafka")
 _PURGED = ("entries", "messages", "unused_messages", "quarantine", "audit", "replays", "progress", "sessions")
@@ -116,19 +117,21 @@ class _StoreNumbers(Collector):
 class SinkMetrics:
     """All metrics of one sink process, in a registry of their own."""
 
-    def __init__(self, mappings: Iterable[str], pulse: Pulse, store_limit_bytes: float) -> None:
+    def __init__(
+        self, mappings: Iterable[str], pulse: Pulse, store_limit_bytes: float, foreign: Iterable[str] = ()
+    ) -> None:
         disable_created_metrics()  # type: ignore[no-untyped-call]  # the library left this one out
         self.registry = CollectorRegistry()
         for collector in (ProcessCollector, PlatformCollector, GCCollector):
             collector(registry=self.registry)
         worked_on = frozenset(mappings)
-        known = worked_on | {ALL_MAPPINGS}
+        known = worked_on | {ALL_MAPPINGS, *foreign}
         categories = frozenset(code.category for code in catalogue().values())
         self._numbers = _StoreNumbers(worked_on, known, categories)
         self._numbers.shown |= {(m, c, State.OPEN) for m in known for c in categories}
         self.registry.register(self._numbers)
         self._events = self._counter(
-            "instep_sink_events", "Events read from the error topic.", "type", "result"
+            "instep_sink_events", "Events of the error topic, and dead letters.", "type", "result"
         )
         self._replays = self._counter("instep_replays", "Replays by how they ended.", "result")
         self._retries = self._counter(
@@ -161,7 +164,26 @@ class SinkMetrics:
         self._show_known_series()
 
     def ingested(self, written: Written, at_s: float) -> None:
-        """Count a batch that is in the store."""
+        """Count a batch of the error topic that is in the store."""
+        self._count(written)
+        self._last_ingest.set(at_s)
+
+    def lag(self, messages: int) -> None:
+        """Show how many messages of the error topic are yet to be read."""
+        self._lag.set(messages)
+
+    def of_letters(self) -> "LetterMetrics":
+        """Return the metrics of what is read from dead letter topics; to be asked for once."""
+        return LetterMetrics(
+            self._count,
+            self._gauge("instep_foreign_lag_records", "Dead letters of other programs yet to be read."),
+            self._gauge(
+                "instep_foreign_last_ingest_timestamp_seconds",
+                "When dead letters of other programs were last written to the store.",
+            ),
+        )
+
+    def _count(self, written: Written) -> None:
         for (kind, result), number in written.counts.items():
             self._events.labels(kind, result).inc(number)
         for lifetime in written.lifetimes:
@@ -172,11 +194,6 @@ class SinkMetrics:
             if verdict in _REPLAY_RESULTS:
                 counter = self._retries if scheduled else self._replays
                 counter.labels(_REPLAY_RESULTS[verdict]).inc()
-        self._last_ingest.set(at_s)
-
-    def lag(self, messages: int) -> None:
-        """Show how many messages are yet to be read."""
-        self._lag.set(messages)
 
     def unconfirmed(self, number: int) -> None:
         """Count replays that got no answer in time."""
@@ -209,3 +226,21 @@ class SinkMetrics:
             self._retries.labels(result)
         for what in _PURGED:
             self._purged.labels(what)
+
+
+@dataclass(frozen=True, slots=True)
+class LetterMetrics:
+    """What is told of dead letters: apart from the error topic, as one of the two may stand still."""
+
+    count: Callable[[Written], None]
+    lag_records: Gauge
+    last_ingest: Gauge
+
+    def ingested(self, written: Written, at_s: float) -> None:
+        """Count a batch that is in the store."""
+        self.count(written)
+        self.last_ingest.set(at_s)
+
+    def lag(self, messages: int) -> None:
+        """Show how many messages are yet to be read."""
+        self.lag_records.set(messages)

@@ -52,6 +52,10 @@ class Refusal(StrEnum):
     CLOSED = "it is closed already"
     APP_FAILURE = "it stands for a whole app, which the worker probes by itself; there is no change to replay"
     NO_POSITION = "the failure does not say where its change stands, so it cannot be replayed"
+    NO_TOPIC = (
+        "nothing says which topic the message came from; set replay_to of its dead letter topic in sink.foreign, "
+        "and start the sink again"
+    )
     PARKED = "three replays of it failed; look at it and replay it by its id"
     PAUSED = "the target app is paused; replay it when the app is back"
     CHANGED = "it changed in this moment; look at it again"

@@ -62,10 +62,11 @@ _LATEST_MS = 253_402_300_799_000
 
 @dataclass(frozen=True, slots=True)
 class Letter:
-    """A dead letter: the key of its entry, who wrote it, and the failure that it tells."""
+    """A dead letter: the key of its entry, who wrote it, when, and the failure that it tells."""
 
     key: bytes
     origin: str
+    at_ms: int
     failure: SyncFailed
 
 
@@ -74,10 +75,11 @@ def read_letter(message: Any, topic: ForeignTopicConfig) -> Letter:
     headers = tuple(message.headers)
     told = read_headers(headers, None if topic.written_by == "auto" else Program(topic.written_by))
     original = OriginalRecord(message.key, message.value, headers)
-    position = Position(message.topic, message.partition, message.offset, message.timestamp)
+    at_ms = min(max(message.timestamp, 0), _LATEST_MS)
+    position = Position(message.topic, message.partition, message.offset, at_ms)
     failure = _failure(told, original, position, topic)
     key = record_key(failure.mapping, failure.direction, failure.source.record_id)
-    return Letter(key, str(told.program), failure)
+    return Letter(key, str(told.program), at_ms, failure)
 
 
 def _failure(
@@ -85,7 +87,7 @@ def _failure(
 ) -> SyncFailed:
     code, parameters = catalogue()[_code(told)], _parameters(told)
     place = {} if told.topic is None else {"place": _place(told)}
-    moment = _EPOCH + timedelta(milliseconds=min(max(position.timestamp_ms, 0), _LATEST_MS))
+    moment = _EPOCH + timedelta(milliseconds=position.timestamp_ms)
     record_id = _record_id(told, original, position)
     return SyncFailed(
         failure_id=failure_id(topic.mapping, position.topic, position.partition, position.offset, 1),

@@ -26,13 +26,13 @@ def read_positions(connection: Connection, topic: str) -> dict[Partition, Ingest
 
 
 def advance(
-    connection: Connection, spans: Mapping[Partition, Span], now_us: int, topic_id: str | None = None
+    connection: Connection, spans: Mapping[Partition, Span], now_us: int, topic_ids: Mapping[str, str | None]
 ) -> list[Partition]:
     """Move each position from the start of its span to the end; returns those that stood elsewhere: another sink moved them."""
     return [
         partition
         for partition, span in sorted(spans.items())
-        if not _advance(connection, partition, span, now_us, topic_id)
+        if not _advance(connection, partition, span, now_us, topic_ids.get(partition[0]))
     ]
 
 

@@ -9,6 +9,7 @@ import orjson
 from sqlalchemy import Connection, Row, and_, bindparam, or_, select, update
 
 from schemas.events import Decision, OriginalRecord, Position, ReplayRequest
+from sink.batch import INSTEP
 from sink.states import State, Verdict
 from sink.store import bulk
 from sink.store.progress import paused_mappings
@@ -115,7 +116,7 @@ def expired_claims(connection: Connection, now_us: int, limit: int) -> list[Clai
         select(replay.c.id, entry.c.replay_topic, replay.c.claimed_us)
         .select_from(replay.join(entry, entry.c.id == replay.c.entry_id))
         .where(replay.c.verdict.is_(None), replay.c.sent_us.is_(None))
-        .where(replay.c.claimed_us < now_us - CLAIM_HOLDS_US)
+        .where(replay.c.claimed_us < now_us - CLAIM_HOLDS_US, entry.c.origin == INSTEP)
         .order_by(replay.c.requested_us)
         .limit(limit)
     )
@@ -195,6 +196,7 @@ def _unsent(connection: Connection, now_us: int, limit: int) -> Any:
         .select_from(joined)
         .where(replay.c.verdict.is_(None), replay.c.sent_us.is_(None), replay.c.claimed_us.is_(None))
         .where(or_(replay.c.decision == Decision.DROP, entry.c.id.is_(None), entry.c.mapping.not_in(paused)))
+        .where(or_(entry.c.id.is_(None), entry.c.origin == INSTEP))
         .order_by(replay.c.requested_us)
         .limit(limit)
     )

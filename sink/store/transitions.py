@@ -11,6 +11,7 @@ from sqlalchemy import Connection, Row, select
 
 from schemas.catalogue import Scope
 from schemas.events import Decision
+from sink.batch import INSTEP
 from sink.jobs import PARKED_AFTER
 from sink.states import Action, Refusal, ResolvedBy, State, refusal
 from sink.store import bulk
@@ -67,6 +68,8 @@ def request_replays(connection: Connection, ids: Sequence[str], request: Request
             return Refusal.APP_FAILURE
         if reason is None and row.source_topic is None:
             return Refusal.NO_POSITION
+        if reason is None and row.origin != INSTEP and not row.replay_topic:
+            return Refusal.NO_TOPIC
         if reason is None and row.mapping in paused:
             return Refusal.PAUSED
         if reason is None and not request.named and row.failed_replays >= PARKED_AFTER:
@@ -122,8 +125,9 @@ def _move(
         replay_id = request.new_id()
         changes.append({"id": row.id, "row_version": row.row_version + 1, **values(replay_id)})
         decision = Decision.RETRY if action is Action.REPLAY else Decision.DROP
-        # an app failure has no change that the worker could forget
-        sends = row.source_topic is not None and row.scope != Scope.APP
+        # no worker could forget an app failure, which has no change, or the dead letter of another program
+        forgets = row.scope != Scope.APP and row.origin == INSTEP
+        sends = row.source_topic is not None and (action is Action.REPLAY or forgets)
         if sends:
             requests.append(_replay_row(row, replay_id, decision, request))
         steps.append(Moved(entry_id, replay_id if sends else None))
@@ -150,6 +154,8 @@ def _lock(connection: Connection, ids: Sequence[str]) -> Sequence[Any]:
         entry.c.source_topic,
         entry.c.failure_id,
         entry.c.failed_replays,
+        entry.c.origin,
+        entry.c.replay_topic,
     )
     query = select(*columns).where(bulk.among(connection, entry.c.id, ids)).order_by(entry.c.id)
     return connection.execute(query.with_for_update()).all()

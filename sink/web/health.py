@@ -27,6 +27,5 @@ def livez(web: WebDep) -> JSONResponse:
 def readyz(web: WebDep) -> JSONResponse:
     """Whether the sink can work; 503 with what keeps it from working."""
     obstacles = dict(web.pulse.obstacles)
-    return JSONResponse(
-        {"ready": not obstacles, "obstacles": obstacles}, status_code=503 if obstacles else 200
-    )
+    said = {"ready": not obstacles, "obstacles": obstacles, "notices": dict(web.pulse.notices)}
+    return JSONResponse(said, status_code=503 if obstacles else 200)
