@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from schemas.events import Decision, Outcome, Position, ReplayRequest
+from worker.correct import corrected, delete_fault
 from worker.decode import Decode, DecodedMessages, decode
 from worker.fault import Fault
 from worker.message import Message, StoredMessage, stored
@@ -92,12 +93,27 @@ class Translator:
         message = stored(place, original) if original is not None else find_original(place)
         if message is None:
             return Broken((), empty, Fault("original_gone"), request)
-        change = self.change(mapping, message)
+        if request.corrections:
+            change = self._corrected(mapping, message, request.corrections)
+        else:
+            change = self.change(mapping, message)
         if change is None:
             return Broken((), message, Fault("original_gone"), request)
         if isinstance(change, Candidate):
             return change._replace(replay=request)
         return Broken(change.key, change.message, change.fault, request)
+
+    def _corrected(
+        self, mapping: MappingPlan, message: Message, corrections: Mapping[str, str]
+    ) -> Change | None:
+        plan = corrected(mapping, corrections)
+        wrong = plan if isinstance(plan, Fault) else None
+        change = self.change(mapping if isinstance(plan, Fault) else plan, message)
+        if isinstance(change, Candidate) and change.delete and wrong is None:
+            wrong = delete_fault(corrections)
+        if change is None or wrong is None:
+            return change
+        return Broken(change.key, change.message, wrong)
 
     def change(self, mapping: MappingPlan, message: Message) -> Change | None:
         """Return the one change of a message; None where the mapping wants nothing of it."""

@@ -14,7 +14,7 @@ DESIGNED = {
     Category.COUPLING: "not_coupled parent_not_coupled target_deleted source_deleted already_coupled ambiguous_match no_match",
     Category.CONFLICT: "both_changed stale_target",
     Category.DATA: "too_long out_of_range required_missing wrong_type duplicate_key reference_missing rejected_by_app"
-    " option_not_mapped",
+    " option_not_mapped correction_invalid",
     Category.SETUP: "permission_denied integration_user_is_admin integration_user_disabled password_must_change"
     " password_expired login_failed exchange_rate_missing currency_missing entity_missing field_missing mapping_invalid"
     " app_in_maintenance quota_exceeded",

@@ -95,6 +95,7 @@ def a_request(
     decision: Decision = Decision.RETRY,
     scheduled: bool = False,
     original: OriginalRecord | None = None,
+    corrections: Mapping[str, str] | None = None,
 ) -> ReplayRequest:
     """Return a request to replay the change at a position."""
     return ReplayRequest(
@@ -107,6 +108,7 @@ def a_request(
         scheduled=scheduled,
         position=Position(TOPIC, 0, offset, 1_700_000_000_000),
         original=original,
+        corrections=corrections,
     )
 
 
