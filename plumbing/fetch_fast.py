@@ -203,7 +203,8 @@ def _read_headers(section: bytes) -> Headers:
         size, pos = decode_varint(section, pos)
         if size < 0:
             raise CorruptRecordError(f"Invalid negative header key size {size}")
-        name = section[pos : pos + size].decode()
+        # a name that is no UTF-8, which Kafka does not forbid, must not keep us from what stands behind it
+        name = section[pos : pos + size].decode(errors="backslashreplace")
         pos += size
         total += size
         size, pos = decode_varint(section, pos)
