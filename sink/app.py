@@ -21,6 +21,7 @@ from schemas.codec import Codec
 from schemas.config.model import Config
 from sink import chores, health, ingest, sending
 from sink.actions import now_us
+from sink.bookkeeper import Bookkeeper
 from sink.chores import Chore
 from sink.foreign import loop as foreign
 from sink.janitor import Janitor
@@ -45,6 +46,7 @@ _REPLAYS_EVERY_S = 1.0
 _JOBS_EVERY_S = 0.2
 _RECOVER_EVERY_S = 5.0
 _NUMBERS_EVERY_S = 5.0
+_BOOKS_EVERY_S = 1.0
 _JANITOR_EVERY_S = 60.0
 _SWEEP_EVERY_S = 3600.0
 _CHORES, _JOBS, _JANITOR = "chores", "jobs", "janitor"
@@ -245,6 +247,7 @@ def _chores(
     replays = Replays(store, config.sink.replay_timeout_s, now_us)
     outbox = Sending(store, opened.producer, codec, SentReader(config.kafka, codec).find, now_us)
     runner = JobRunner(store, outbox, uuid.uuid4().hex, now_us)
+    books = Bookkeeper(store, now_us)
     janitor = Janitor(store, config.sink.retention, now_us, stop)
 
     def replay() -> None:
@@ -252,7 +255,7 @@ def _chores(
 
     def count() -> None:
         with store.reading() as connection:
-            metrics.refreshed(read_statistics(connection))
+            metrics.refreshed(read_statistics(connection, now_us()))
 
     def clean(removed: Callable[[], Counter[str]]) -> None:
         for what, number in removed().items():
@@ -270,6 +273,9 @@ def _chores(
             Chore("reimport", float("inf"), import_again),
             Chore("recovering", _RECOVER_EVERY_S, outbox.recover),
             Chore("replays", _REPLAYS_EVERY_S, replay),
+            Chore("adding up", _BOOKS_EVERY_S, books.add_up),
+            Chore("groups", _NUMBERS_EVERY_S, books.settle),
+            Chore("regrouping", _BOOKS_EVERY_S, books.regroup),
             Chore("numbers", _NUMBERS_EVERY_S, count),
         ],
         # a job goes as fast as it was told to

@@ -11,6 +11,7 @@ from sqlalchemy import Connection
 
 from schemas.config.process import RetentionConfig
 from sink.store import retention
+from sink.store.groups import purge_groups
 from sink.store.store import Store
 
 QUARANTINE_KEPT = timedelta(days=90)
@@ -18,6 +19,10 @@ REPLAYS_KEPT = timedelta(days=90)
 PROGRESS_KEPT = timedelta(days=7)
 # counted from the end of a session
 SESSIONS_KEPT = timedelta(days=30)
+# two days are looked at
+RATES_KEPT = timedelta(days=8)
+SLOTS_KEPT = timedelta(days=2)
+GROUPS_KEPT = timedelta(days=90)
 _BREATH_S = 0.05
 
 
@@ -46,9 +51,13 @@ class Janitor:
             "replays": REPLAYS_KEPT,
             "progress": PROGRESS_KEPT,
             "sessions": SESSIONS_KEPT,
+            "rates": RATES_KEPT,
+            "group_rates": SLOTS_KEPT,
+            "progress_slots": SLOTS_KEPT,
         }
         for what, age in kept.items():
             jobs[what] = _older(what, _before(now_us, age), rows)
+        jobs["groups"] = partial(purge_groups, before_us=_before(now_us, GROUPS_KEPT), limit=rows)
         return Counter({what: self._drain(job, rows) for what, job in jobs.items()})
 
     def sweep(self) -> Counter[str]:

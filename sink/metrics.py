@@ -21,8 +21,10 @@ from prometheus_client.registry import Collector
 
 from schemas.catalogue import catalogue
 from schemas.events import ALL_MAPPINGS
+from sink.groups import GroupState
 from sink.health import Pulse
 from sink.states import State, Verdict
+from sink.store.sightings import NEW, REGRESSED
 from sink.store.statistics import Statistics
 from sink.store.write_batch import Written
 
@@ -44,7 +46,10 @@ _EVENTS = {
     "letter": ("new", "repeat", "stale"),
 }
 _PARTS = ("store", "kafka")
-_PURGED = ("entries", "messages", "unused_messages", "quarantine", "audit", "replays", "progress", "sessions")
+_PURGED = (
+    *("entries", "messages", "unused_messages", "quarantine", "audit", "replays", "progress", "sessions"),
+    *("rates", "group_rates", "progress_slots", "groups"),
+)
 
 
 @dataclass(slots=True, eq=False)
@@ -83,6 +88,10 @@ class _StoreNumbers(Collector):
         yield GaugeMetricFamily(
             "instep_replays_in_flight", "Replays sent and not answered yet.", value=now.replays_in_flight
         )
+        groups = GaugeMetricFamily("instep_groups", "Groups of entries with one cause.", labels=["state"])
+        for state in GroupState:
+            groups.add_metric([state], now.groups.get(state, 0))
+        yield groups
         yield GaugeMetricFamily("instep_store_bytes", "Size of the sink's tables.", value=now.store_bytes)
         actions = CounterMetricFamily(
             "instep_actions", "What was done by hand.", labels=["action", "via", "result"]
@@ -140,6 +149,7 @@ class SinkMetrics:
             "result",
         )
         self._purged = self._counter("instep_purged", "Rows that the retention removed.", "what")
+        self._opened = self._counter("instep_groups_opened", "Groups that are new or came back.", "reason")
         self._lifetimes = Histogram(
             "instep_time_to_resolve_seconds",
             "From the first failure of an entry to its end.",
@@ -194,6 +204,8 @@ class SinkMetrics:
             if verdict in _REPLAY_RESULTS:
                 counter = self._retries if scheduled else self._replays
                 counter.labels(_REPLAY_RESULTS[verdict]).inc()
+        for reason, number in written.opened.items():
+            self._opened.labels(reason).inc(number)
 
     def unconfirmed(self, number: int) -> None:
         """Count replays that got no answer in time."""
@@ -224,6 +236,8 @@ class SinkMetrics:
             self._replays.labels(result)
         for result in ("resolved", "failed_again"):
             self._retries.labels(result)
+        for reason in (NEW, REGRESSED):
+            self._opened.labels(reason)
         for what in _PURGED:
             self._purged.labels(what)
 

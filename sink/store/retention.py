@@ -6,7 +6,18 @@ from sqlalchemy import Column, ColumnElement, Connection, Table, and_, delete, e
 
 from sink.states import CLOSED
 from sink.store import bulk
-from sink.store.tables import audit, entry, payload, quarantine, replay, session, worker_progress
+from sink.store.tables import (
+    audit,
+    entry,
+    group_rate,
+    payload,
+    progress_slot,
+    quarantine,
+    rate,
+    replay,
+    session,
+    worker_progress,
+)
 from sink.store.write_batch import TOUCH_EVERY_US
 
 _CLOSED = entry.c.state.in_(sorted(CLOSED))
@@ -64,7 +75,7 @@ def sweep_payloads(connection: Connection, now_us: int, limit: int) -> int:
 
 
 def purge_older(connection: Connection, what: str, before_us: int, limit: int) -> int:
-    """Delete old rows of `quarantine`, `audit`, `replays` (settled), `progress` or `sessions`; returns how many."""
+    """Delete old rows of what _AGES names; returns how many."""
     table, age = _AGES[what]
     first = next(iter(table.primary_key.columns))
     old = select(first).where(age < before_us).limit(limit)
@@ -77,6 +88,9 @@ _AGES: dict[str, tuple[Table, Column[int]]] = {
     "replays": (replay, replay.c.verdict_us),
     "progress": (worker_progress, worker_progress.c.at_us),
     "sessions": (session, session.c.expires_us),
+    "rates": (rate, rate.c.slot_us),
+    "group_rates": (group_rate, group_rate.c.slot_us),
+    "progress_slots": (progress_slot, progress_slot.c.slot_us),
 }
 
 

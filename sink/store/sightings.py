@@ -131,7 +131,7 @@ def _read(connection: Connection, ids: Iterable[str]) -> dict[str, Any]:
 def _within_bound(connection: Connection, fresh: Sequence[Sighting]) -> tuple[list[Sighting], list[Sighting]]:
     mappings = sorted({name(each.cause.mapping) for each in fresh})
     counts = select(group.c.mapping, func.count()).where(bulk.among(connection, group.c.mapping, mappings))
-    number: Counter[str] = Counter(dict(connection.execute(counts.group_by(group.c.mapping)).tuples().all()))
+    number: Counter[str] = Counter(dict(connection.execute(counts.group_by(group.c.mapping)).all()))
     kept, beyond = [], []
     for each in fresh:
         mapping = name(each.cause.mapping)

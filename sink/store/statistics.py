@@ -5,9 +5,12 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection, func, select, text
 
-from sink.states import RELEVANT, Action, State
+from sink.groups import GroupState
+from sink.states import Action, State
 from sink.store.audit import REFUSED
-from sink.store.tables import audit, entry, metadata, replay, worker_progress
+from sink.store.counts import counted, read_oldest
+from sink.store.groups import count_groups
+from sink.store.tables import audit, metadata, replay, worker_progress
 
 EntryKey = tuple[str, str, State]
 
@@ -18,6 +21,7 @@ class Statistics:
 
     entries: Mapping[EntryKey, int]
     oldest_us: Mapping[str, int]
+    groups: Mapping[GroupState, int]
     replays_in_flight: int
     worker_seen_us: Mapping[str, int]
     actions: Mapping[tuple[str, str, str], int]
@@ -25,25 +29,22 @@ class Statistics:
     store_bytes: int
 
 
-def read_statistics(connection: Connection) -> Statistics:
-    """Return the numbers as they are now; one pass over the entries."""
-    table = entry.c
-    query = select(table.mapping, table.category, table.state, func.count(), func.min(table.first_failed_us))
-    entries: dict[EntryKey, int] = {}
-    oldest: dict[str, int] = {}
-    for mapping, category, state, number, first_us in connection.execute(
-        query.group_by(table.mapping, table.category, table.state)
-    ):
-        entries[mapping, category, State(state)] = number
-        if state in RELEVANT:
-            oldest[mapping] = min(first_us, oldest.get(mapping, first_us))
+def read_statistics(connection: Connection, now_us: int) -> Statistics:
+    """Return the numbers as they are now; none of them by a pass over the entries."""
+    counts = counted()
+    kind = (counts.c.mapping, counts.c.category, counts.c.state)
+    number = func.sum(counts.c.entries)
+    entries = connection.execute(select(*kind, number).group_by(*kind).having(number > 0))
     in_flight = select(func.count()).where(replay.c.verdict.is_(None), replay.c.sent_us.is_not(None))
     seen = select(worker_progress.c.mapping, func.max(worker_progress.c.at_us))
     deeds = select(audit.c.action, audit.c.via, audit.c.outcome, func.count(), func.sum(audit.c.count))
     done = connection.execute(deeds.group_by(audit.c.action, audit.c.via, audit.c.outcome)).all()
     return Statistics(
-        entries=entries,
-        oldest_us=oldest,
+        entries={
+            (mapping, category, State(state)): int(total) for mapping, category, state, total in entries
+        },
+        oldest_us=read_oldest(connection),
+        groups=count_groups(connection, now_us),
         replays_in_flight=connection.scalar(in_flight) or 0,
         worker_seen_us=dict(connection.execute(seen.group_by(worker_progress.c.mapping)).all()),
         actions={(action, via, outcome): number for action, via, outcome, number, _ in done},

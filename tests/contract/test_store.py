@@ -16,7 +16,7 @@ from sink.store.quarantine import read_quarantine
 from sink.store.statistics import read_statistics
 from sink.store.store import Store
 from sink.store.write_batch import Fenced, Written
-from tests.contract.stored import TOPIC, entries, ingest, only, store, told
+from tests.contract.stored import NOW, TOPIC, entries, ingest, only, store, told
 from tests.sink_events import CODEC, KafkaRecord, at, failed, progress, record, records, resolved
 
 __all__ = ["store"]
@@ -199,7 +199,7 @@ def test_filters_find_what_they_say(store: Store, wanted: Filter, found: list[st
 def test_numbers_count_by_mapping_category_and_state(store: Store) -> None:
     told(store, failed("C001", 1), failed("C002", 2), resolved(failed("C002", 2)), progress(seconds=7))
     with store.reading() as connection:
-        numbers = read_statistics(connection)
+        numbers = read_statistics(connection, NOW)
     assert numbers.entries == {("customers", "data", State.OPEN): 1, ("customers", "data", State.RESOLVED): 1}
     assert numbers.oldest_us == {"customers": to_us(failed("C001", 1).first_failed_at)}
     assert numbers.worker_seen_us == {"customers": to_us(at(7))}
@@ -210,7 +210,7 @@ def test_older_progress_does_not_replace_newer(store: Store) -> None:
     told(store, progress(seconds=20))
     told(store, progress(seconds=10))
     with store.reading() as connection:
-        assert read_statistics(connection).worker_seen_us == {"customers": to_us(at(20))}
+        assert read_statistics(connection, NOW).worker_seen_us == {"customers": to_us(at(20))}
 
 
 def test_ids_are_frozen_in_order_of_failing(store: Store) -> None:
