@@ -16,7 +16,11 @@ PACKAGES: dict[str, Callable[[], bool]] = {
     "mariadb-server": lambda: Path("/usr/sbin/mariadbd").exists(),
     "maven": lambda: shutil.which("mvn") is not None,
     "prometheus": lambda: shutil.which("prometheus") is not None,
+    "prometheus-alertmanager": lambda: shutil.which("amtool") is not None,
     "docker-compose": lambda: shutil.which("docker-compose") is not None,
+    "chromium": lambda: shutil.which("chromium") is not None,
+    # without a font of its own Chromium draws boxes
+    "fonts-dejavu-core": lambda: Path("/usr/share/fonts/truetype/dejavu/DejaVuSans.ttf").exists(),
 }
 
 

@@ -15,8 +15,8 @@ import pytest
 import yaml
 
 from schemas.catalogue import Category, Fixer, Scope, catalogue
+from tests.integration.alert_scenes import SCENES, Scene, series_of
 from tests.services.missing import refuse
-from tests.unit.alert_scenes import SCENES, Scene, series_of
 from tests.unit.house import ROOT
 
 RULES = ROOT / "deploy" / "prometheus" / "rules.yml"
