@@ -10,11 +10,11 @@ from urllib.parse import quote
 import anyio
 import anyio.to_thread
 import structlog
+from sqlalchemy.exc import SQLAlchemyError
 from starlette.requests import Request, cookie_parser
 from starlette.responses import RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from sink.store.store import StoreAway
 from sink.store.tokens import hash_secret
 from sink.web.access.admission import Admission
 from sink.web.access.cookie import cookie_name, drop_cookie
@@ -43,10 +43,12 @@ class Gate:
         admission: Admission,
         pace: Pace,
         trusted: Sequence[Network],
+        page: Page,
         *,
         open_metrics: bool,
     ) -> None:
         self._app = app
+        self._page = page
         self._admission = admission
         self._pace = pace
         self._trusted = trusted
@@ -84,7 +86,9 @@ class Gate:
             return None
         try:
             return await self._known(scope, headers, asked)
-        except StoreAway:
+        except SQLAlchemyError as error:
+            # away, or without tables yet; whatever it is, nobody is let in
+            structlog.get_logger().warning("the store cannot tell who asks", error=type(error).__name__)
             raise by_status(503, None, {"Retry-After": "5"}) from None
 
     async def _known(self, scope: Scope, headers: Mapping[str, str], asked: Origin) -> Person:
@@ -152,7 +156,7 @@ class Gate:
             note = partial(self._admission.note_refused, person, scope["method"], scope["path"])
             try:
                 await self._look(note)
-            except StoreAway:
+            except SQLAlchemyError:
                 structlog.get_logger().warning("a refused action could not be written down")
 
 
