@@ -24,6 +24,9 @@ Codes = Annotated[
     list[str] | None, typer.Option("--code", help="Only this error code; `instep explain` lists them.")
 ]
 Records = Annotated[list[str] | None, typer.Option("--record", help="Only the record with this id.")]
+Groups = Annotated[
+    list[str] | None, typer.Option("--group", help="Only the entries of the group with this id.")
+]
 OlderThan = Annotated[
     str | None,
     typer.Option("--older-than", metavar="AGE", help="Only what last failed longer ago, such as 7d or 12h."),

@@ -9,15 +9,13 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from sink import actions
-from sink.actions import Actor, now_us
+from sink.actions import Wish, now_us
 from sink.console import shown
 from sink.console.inert import inert
-from sink.desk.selection import Selection, WrongUse, selected_ids
+from sink.desk.desk import Chosen, Desk
+from sink.desk.selection import Selection, WrongUse
 from sink.states import Action, Refusal, Verdict, refusal
-from sink.store.entries import Filter, Tally, count_entries, read_page
-from sink.store.replays import read_verdicts
-from sink.store.store import Store
+from sink.store.entries import Tally
 from sink.store.transitions import Moved, Refused, Step
 
 _LOOK_AGAIN_S = 0.3
@@ -54,39 +52,30 @@ class Wait:
     seconds: float
 
 
-def replay(store: Store, selection: Selection, actor: Actor, manner: Manner, wait: Wait | None) -> int:
+def replay(desk: Desk, selection: Selection, manner: Manner, wait: Wait | None) -> int:
     """Ask for replays and, with `wait`, tell what the workers answered; 1 when one was refused or did not resolve."""
-    ids = _chosen(store, selection, Action.REPLAY)
+    chosen = _chosen(desk, selection, Action.REPLAY)
     if manner.dry_run:
-        return _preview(store, ids, Action.REPLAY)
-    with _progress("asking") as progress:
-        task = progress.add_task("asking", total=len(ids))
-        steps = actions.request_replays(store, ids, actor, lambda done: progress.advance(task, done))
+        return _preview(chosen, Action.REPLAY)
+    steps = _act(desk, chosen, Wish(Action.REPLAY, named=bool(selection.ids)), "asking")
     moved = {step.replay_id: step.entry_id for step in steps if isinstance(step, Moved) and step.replay_id}
     refused = [step for step in steps if isinstance(step, Refused)]
     if wait is None or not moved:
         return _report(Action.REPLAY, steps, manner)
-    verdicts = _wait_for(store, list(moved), wait)
-    return _report_verdicts(store, moved, verdicts, refused, manner)
+    verdicts = _wait_for(desk, list(moved), wait)
+    return _report_verdicts(desk, moved, verdicts, refused, manner)
 
 
-def close(
-    store: Store, selection: Selection, action: Action, actor: Actor, reason: str | None, manner: Manner
-) -> int:
+def close(desk: Desk, selection: Selection, action: Action, reason: str | None, manner: Manner) -> int:
     """Resolve or discard entries after asking; 1 when one was refused."""
-    ids = _chosen(store, selection, action)
+    chosen = _chosen(desk, selection, action)
     if manner.dry_run:
-        return _preview(store, ids, action)
+        return _preview(chosen, action)
     verb, _ = _VERBS[action]
-    if ids and not manner.ask(f"{verb.capitalize()} {_entries(len(ids))}?"):
+    if chosen.ids and not manner.ask(f"{verb.capitalize()} {_entries(len(chosen.ids))}?"):
         typer.echo("Nothing was changed.", err=True)
         return 1
-    with _progress(verb) as progress:
-        task = progress.add_task(verb, total=len(ids))
-        steps = actions.close_by_hand(
-            store, ids, action, actor, reason, lambda done: progress.advance(task, done)
-        )
-    return _report(action, steps, manner)
+    return _report(action, _act(desk, chosen, Wish(action, reason), verb), manner)
 
 
 def summary(tallies: Sequence[Tally], moment: int) -> list[str]:
@@ -97,21 +86,24 @@ def summary(tallies: Sequence[Tally], moment: int) -> list[str]:
     ]
 
 
-def _chosen(store: Store, selection: Selection, action: Action) -> list[str]:
+def _chosen(desk: Desk, selection: Selection, action: Action) -> Chosen:
     if selection.is_empty:
         verb, _ = _VERBS[action]
         raise WrongUse(
             f"name the entries to {verb} by id, or select them (--mapping, --code, …); --state open selects all that are open"
         )
-    with store.reading() as connection:
-        return selected_ids(connection, selection, now_us())
+    return desk.choose(selection)
 
 
-def _preview(store: Store, ids: Sequence[str], action: Action) -> int:
+def _act(desk: Desk, chosen: Chosen, wish: Wish, doing: str) -> list[Step]:
+    with _progress() as progress:
+        task = progress.add_task(doing, total=len(chosen.ids))
+        return desk.act(chosen.ids, wish, lambda done: progress.advance(task, done))
+
+
+def _preview(chosen: Chosen, action: Action) -> int:
     verb, _ = _VERBS[action]
-    with store.reading() as connection:
-        tallies = count_entries(connection, Filter(ids=tuple(ids))) if ids else []
-    allowed = [tally for tally in tallies if refusal(action, tally.state) is None]
+    allowed = [tally for tally in chosen.tallies if refusal(action, tally.state) is None]
     typer.echo(f"Would {verb} {_entries(sum(tally.entries for tally in allowed))}; nothing was changed.")
     for line in summary(allowed, now_us()):
         typer.echo(line)
@@ -142,15 +134,13 @@ def _print_refused(refused: Sequence[Refused]) -> None:
             typer.echo(f"… and {number} more: {Refusal(reason)}")
 
 
-def _wait_for(store: Store, replay_ids: Sequence[str], wait: Wait) -> dict[str, tuple[Verdict, str | None]]:
+def _wait_for(desk: Desk, replay_ids: Sequence[str], wait: Wait) -> dict[str, tuple[Verdict, str | None]]:
     verdicts: dict[str, tuple[Verdict, str | None]] = {}
     until = time.monotonic() + wait.seconds
-    with _progress("waiting for the worker") as progress:
+    with _progress() as progress:
         task = progress.add_task("waiting for the worker", total=len(replay_ids))
         while len(verdicts) < len(replay_ids) and time.monotonic() < until:
-            with store.reading() as connection:
-                missing = [each for each in replay_ids if each not in verdicts]
-                verdicts |= read_verdicts(connection, missing)
+            verdicts |= desk.verdicts([each for each in replay_ids if each not in verdicts])
             progress.update(task, completed=len(verdicts))
             if len(verdicts) < len(replay_ids):
                 time.sleep(_LOOK_AGAIN_S)
@@ -158,7 +148,7 @@ def _wait_for(store: Store, replay_ids: Sequence[str], wait: Wait) -> dict[str, 
 
 
 def _report_verdicts(
-    store: Store,
+    desk: Desk,
     moved: dict[str, str],
     verdicts: dict[str, tuple[Verdict, str | None]],
     refused: Sequence[Refused],
@@ -172,13 +162,13 @@ def _report_verdicts(
             values = {"id": entry_id, "replay_id": replay_id, "verdict": verdict, "code": code}
             typer.echo(shown.line(values))
     else:
-        _print_verdicts(store, moved, verdicts, silent)
+        _print_verdicts(desk, moved, verdicts, silent)
         _print_refused(refused)
     return 0 if good == len(moved) and not refused else 1
 
 
 def _print_verdicts(
-    store: Store, moved: dict[str, str], verdicts: dict[str, tuple[Verdict, str | None]], silent: int
+    desk: Desk, moved: dict[str, str], verdicts: dict[str, tuple[Verdict, str | None]], silent: int
 ) -> None:
     counts = Counter(verdict for verdict, _ in verdicts.values())
     for verdict, number in counts.items():
@@ -192,9 +182,8 @@ def _print_verdicts(
         moved[replay_id] for replay_id, (verdict, _) in verdicts.items() if verdict is Verdict.FAILED_AGAIN
     ]
     if failed:
-        with store.reading() as connection:
-            entries = read_page(connection, Filter(ids=tuple(failed)), limit=_SHOWN_AT_MOST)
-        for entry in entries:
+        page = desk.list_entries(Selection(ids=failed[:_SHOWN_AT_MOST]), limit=_SHOWN_AT_MOST, after=None)
+        for entry in page.entries:
             typer.echo(f"  {entry.id}: {inert(entry.message)}")
         if len(failed) > _SHOWN_AT_MOST:
             typer.echo(f"  … and {len(failed) - _SHOWN_AT_MOST} more")
@@ -204,7 +193,7 @@ def _entries(number: int) -> str:
     return f"{number} {'entry' if number == 1 else 'entries'}"
 
 
-def _progress(_what: str) -> Progress:
+def _progress() -> Progress:
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     console = Console(stderr=True)
     return Progress(*columns, console=console, transient=True, disable=not console.is_terminal)

@@ -14,22 +14,13 @@ from rich.table import Table
 from rich.text import Text
 
 from schemas.catalogue import Code, Fixer, catalogue
-from schemas.events import OriginalRecord
 from sink.actions import now_us
 from sink.console import shown
 from sink.console.inert import inert, inert_cell
-from sink.desk.selection import Selection, WrongUse, read_cursor, to_filter, whole_ids, write_cursor
+from sink.desk.desk import Desk, EntryDetail, Message
+from sink.desk.selection import Selection, WrongUse
 from sink.states import State
-from sink.store.entries import (
-    Entry,
-    Filter,
-    page_key,
-    read_all,
-    read_original,
-    read_page,
-    read_replays,
-)
-from sink.store.store import Store
+from sink.store.entries import Entry
 
 _STYLES = {
     State.OPEN: "red",
@@ -63,47 +54,37 @@ _MEANINGS = {
 }
 
 
-def list_entries(store: Store, selection: Selection, *, limit: int, after: str | None, as_json: bool) -> int:
+def list_entries(desk: Desk, selection: Selection, *, limit: int, after: str | None, as_json: bool) -> int:
     """Print a page of entries, the last failed first, and where the next one begins."""
-    moment = now_us()
-    wanted = to_filter(selection, moment)
-    start = None if after is None else read_cursor(after)
-    with store.reading() as connection:
-        page = read_page(connection, wanted, after=start, limit=limit + 1)
-    entries = page[:limit]
-    more = write_cursor(page_key(entries[-1])) if len(page) > limit else None
+    page = desk.list_entries(selection, limit=limit, after=after)
     if as_json:
-        for entry in entries:
+        for entry in page.entries:
             typer.echo(shown.line(shown.as_json(entry)))
     else:
-        _print_table(entries, wanted, selection, moment)
-    if more is not None:
-        note = f"There are more: add --after {more}"
+        _print_table(page.entries, selection, now_us())
+    if page.after is not None:
+        note = f"There are more: add --after {page.after}"
         typer.echo(note, err=True)
     return 0
 
 
-def show_entry(store: Store, typed_id: str, *, with_message: bool, as_json: bool) -> int:
+def show_entry(desk: Desk, typed_id: str, *, with_message: bool, as_json: bool) -> int:
     """Print all that is known of one entry; 1 when there is none."""
-    with store.reading() as connection:
-        (entry_id,) = whole_ids(connection, [typed_id])
-        found = read_page(connection, Filter(ids=(entry_id,)), limit=1)
-        if not found:
-            typer.echo(f"There is no entry {inert(typed_id)}.", err=True)
-            return 1
-        replays = read_replays(connection, entry_id)
-        original = read_original(connection, found[0].payload_id)
-    entry = found[0]
+    detail = desk.show_entry(typed_id, with_message=with_message)
+    if detail is None:
+        typer.echo(f"There is no entry {inert(typed_id)}.", err=True)
+        return 1
+    entry = detail.entry
     if as_json:
         values = {
             **shown.as_json(entry),
             "attempts": [attempt._asdict() for attempt in entry.attempts],
-            "replays": [shown.replay_json(replay) for replay in replays],
+            "replays": [shown.replay_json(replay) for replay in detail.replays],
             "exception_type": entry.exception_type,
             "top_frame": entry.top_frame,
             "trace": entry.trace,
         }
-        typer.echo(shown.line(values | (_original_json(original) if with_message else {})))
+        typer.echo(shown.line(values | (_message_json(detail.message) if with_message else {})))
         return 0
     moment = now_us()
     console = Console(highlight=False, soft_wrap=True)
@@ -111,23 +92,22 @@ def show_entry(store: Store, typed_id: str, *, with_message: bool, as_json: bool
     _print_facts(console, entry, moment)
     _print_advice(console, catalogue().get(entry.code))
     _print_past(console, entry, moment)
-    for replay in replays:
+    for replay in detail.replays:
         answer = replay.verdict or ("sent, no answer yet" if replay.sent_us else "not sent yet")
         asked = f"{shown.moment(replay.requested_us, moment)}  by {inert(replay.actor)}: {answer.replace('_', ' ')}"
         console.print(Text(f"  {replay.decision}  {asked}"))
-    _print_original(console, original, with_message=with_message)
+    _print_message(console, detail)
     return 0
 
 
-def export_entries(store: Store, selection: Selection, target: Path | None, form: str) -> int:
+def export_entries(desk: Desk, selection: Selection, target: Path | None, form: str) -> int:
     """Write all entries that are selected, as JSON Lines or CSV, to a file or to the standard output."""
-    wanted = to_filter(selection, now_us())
     number = 0
-    with store.reading() as connection, _output(target) as output:
+    with _output(target) as output:
         writer = csv.writer(output)
         if form == "csv":
             writer.writerow(shown.COLUMNS)
-        for entry in read_all(connection, wanted):
+        for entry in desk.all_entries(selection):
             values = shown.as_json(entry)
             if form == "csv":
                 writer.writerow([_cell(values[column]) for column in shown.COLUMNS])
@@ -151,7 +131,7 @@ def _output(target: Path | None) -> Iterator[TextIO]:
         raise WrongUse(f"{target} cannot be written: {error.strerror}") from None
 
 
-def _print_table(entries: list[Entry], wanted: Filter, selection: Selection, moment: int) -> None:
+def _print_table(entries: list[Entry], selection: Selection, moment: int) -> None:
     console = Console(highlight=False)
     if not entries:
         nothing = "Nothing is wrong: no entry is open." if selection.is_empty else "No entry matches."
@@ -170,7 +150,7 @@ def _print_table(entries: list[Entry], wanted: Filter, selection: Selection, mom
             f"{entry.count} x, {shown.ago(entry.last_failed_us, moment)}",
         )
     console.print(table)
-    if len(wanted.states) > 1 and len(entries) == 1:
+    if not selection.states and len(entries) == 1:
         console.print(f"\nWhat to do: instep errors show {entries[0].id[:_SHORT_ID]}", style="dim")
 
 
@@ -231,30 +211,22 @@ def _print_past(console: Console, entry: Entry, moment: int) -> None:
         console.print(Text(f"  {shown.moment(attempt.at_ms * 1000, moment)}  {inert(attempt.code or '')}"))
 
 
-def _print_original(console: Console, original: OriginalRecord | None, *, with_message: bool) -> None:
-    if original is None:
+def _print_message(console: Console, detail: EntryDetail) -> None:
+    message = detail.message
+    if detail.message_bytes is None:
         console.print("\nThe message of the change is not kept here; a replay reads it again from its topic.")
-    elif not with_message:
-        size = len(original.value or b"")
-        console.print(f"\nThe message of the change ({size} bytes) is kept; --message shows it.")
+    elif message is None:
+        console.print(
+            f"\nThe message of the change ({detail.message_bytes} bytes) is kept; --message shows it."
+        )
     else:
         console.print("\nMessage", style="bold")
-        for part, value in (("key", original.key), ("value", original.value)):
-            console.print(Text(f"  {part}: {_bytes_text(value)}"))
+        for part, value in (("key", message.key), ("value", message.value)):
+            console.print(Text(f"  {part}: {'none' if value is None else inert(value)}"))
 
 
-def _bytes_text(value: bytes | None) -> str:
-    return "none" if value is None else inert(value.decode("utf-8", "backslashreplace"))
-
-
-def _original_json(original: OriginalRecord | None) -> dict[str, object]:
-    if original is None:
-        return {"original": None}
-    texts = {
-        part: None if value is None else value.decode("utf-8", "backslashreplace")
-        for part, value in (("key", original.key), ("value", original.value))
-    }
-    return {"original": texts}
+def _message_json(message: Message | None) -> dict[str, object]:
+    return {"original": None if message is None else {"key": message.key, "value": message.value}}
 
 
 def _cell(value: object) -> object:

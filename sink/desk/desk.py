@@ -79,7 +79,13 @@ class Unreadable:
 
 
 class Desk(Protocol):
-    """Reads and actions. Everything raises WrongUse for what makes no sense, UnreachableError when nobody answers."""
+    """Reads and actions. Everything raises WrongUse for what makes no sense, UnreachableError when nobody answers.
+
+    `replay_timeout_s` is how long the sink itself waits for the answer to a replay.
+    """
+
+    @property
+    def replay_timeout_s(self) -> float: ...  # noqa: D102  told above
 
     def list_entries(self, selection: Selection, *, limit: int, after: str | None) -> EntryPage:
         """Return a page of entries, the last failed first."""

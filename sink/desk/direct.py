@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from plumbing.codec import open_codec
-from schemas.config.kafka import KafkaConfig
+from schemas.config.model import Config
 from schemas.events import OriginalRecord
 from sink import actions, reimport
 from sink.actions import Actor, Restored, Wish, clearable
@@ -43,23 +43,19 @@ from sink.store.transitions import Step
 
 
 class DirectDesk:
-    """What one person sees and does on a store; raises what StoreAway lists when the store is away.
-
-    `archive_folder` is where archives are written that nobody named.
-    """
+    """What one person sees and does on a store; raises what StoreAway lists when the store is away."""
 
     def __init__(
         self,
         store: Store,
         actor: Actor,
-        kafka: KafkaConfig,
-        archive_folder: str | None,
+        config: Config,
         clock_us: Callable[[], int] = actions.now_us,
     ) -> None:
+        self.replay_timeout_s = float(config.sink.replay_timeout_s)
         self._store = store
         self._actor = actor
-        self._kafka = kafka
-        self._archive_folder = archive_folder
+        self._config = config
         self._clock_us = clock_us
 
     def list_entries(self, selection: Selection, *, limit: int, after: str | None) -> EntryPage:
@@ -110,7 +106,7 @@ class DirectDesk:
     def plan_clear(self, selection: Selection, archive: str | None, *, include_open: bool) -> ClearPlan:
         """Return what `clear` would delete; `archive` None: a new file in the archive folder."""
         wanted = self._clearable(selection, include_open=include_open)
-        return ClearPlan(archive or self._new_archive(), self._tallies(wanted))
+        return ClearPlan(archive or self.new_archive(), self._tallies(wanted))
 
     def clear(self, selection: Selection, archive: str, *, include_open: bool) -> ClearDone:
         """Archive entries, then delete them; raises ArchiveError before anything is deleted."""
@@ -140,7 +136,7 @@ class DirectDesk:
     def reimport(self) -> Reimported:
         """Read the messages in quarantine again."""
         with ExitStack() as closing:
-            return reimport.reimport(self._store, open_codec(self._kafka, closing), self._clock_us())
+            return reimport.reimport(self._store, open_codec(self._config.kafka, closing), self._clock_us())
 
     def _tallies(self, wanted: Filter) -> list[Tally]:
         if not wanted.states:
@@ -157,9 +153,10 @@ class DirectDesk:
         )
         return clearable(aged, include_open=include_open)
 
-    def _new_archive(self) -> str:
+    def new_archive(self) -> str:
+        """Return a new name for an archive in the archive folder."""
         return str(
-            Path(self._archive_folder or ".") / f"instep-errors-{datetime.now(UTC):%Y%m%dT%H%M%SZ}.avro"
+            Path(self._config.sink.archive or ".") / f"instep-errors-{datetime.now(UTC):%Y%m%dT%H%M%SZ}.avro"
         )
 
 

@@ -37,6 +37,24 @@ class Form(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
 
+class Wrong(BaseModel):
+    """One part of a request that is wrong."""
+
+    where: str = Field(description="The parameter, the header, or the path within the body.")
+    what: str
+
+
+class Problem(BaseModel):
+    """Why a request was not carried out."""
+
+    type: str = Field(description="What kind of problem it is, stable: urn:instep:problem:…")
+    title: str
+    status: int
+    detail: str = Field(description="What happened and what to do, for people.")
+    wrong: list[Wrong] | None = Field(None, description="The parts of the request that are wrong.")
+    refused: str | None = Field(None, description="Why the step is not allowed, as a stable word.")
+
+
 class RecordView(BaseModel):
     """One record in one app."""
 

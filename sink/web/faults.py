@@ -16,8 +16,9 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from plumbing.unreachable import UnreachableError
 from sink.archive import ArchiveError
 from sink.desk.selection import WrongUse
+from sink.desk.wire import Wrong
 from sink.store.store import StoreAway
-from sink.web.problem import ProblemError, Wrong, answer, by_status
+from sink.web.problem import ProblemError, answer, by_status
 
 Page = Callable[[Request, ProblemError], Response]
 

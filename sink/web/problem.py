@@ -5,27 +5,10 @@ from http import HTTPStatus
 from typing import Any
 
 from fastapi.responses import JSONResponse
-from pydantic import BaseModel, Field
+
+from sink.desk.wire import Problem, Wrong
 
 MEDIA_TYPE = "application/problem+json"
-
-
-class Wrong(BaseModel):
-    """One part of a request that is wrong."""
-
-    where: str = Field(description="The parameter, the header, or the path within the body.")
-    what: str
-
-
-class Problem(BaseModel):
-    """Why a request was not carried out."""
-
-    type: str = Field(description="What kind of problem it is, stable: urn:instep:problem:…")
-    title: str
-    status: int
-    detail: str = Field(description="What happened and what to do, for people.")
-    wrong: list[Wrong] | None = Field(None, description="The parts of the request that are wrong.")
-    refused: str | None = Field(None, description="Why the step is not allowed, as a stable word.")
 
 
 class ProblemError(Exception):

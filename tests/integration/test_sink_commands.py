@@ -1,7 +1,8 @@
-"""`instep errors …` on a SQLite store, in one process: what it prints, asks and ends with."""
+"""`instep errors …` on a SQLite store, in one process, and through a served sink: what it prints, asks and ends with."""
 
 import csv
 import io
+from collections.abc import Iterator
 from pathlib import Path
 
 import orjson
@@ -16,16 +17,20 @@ from tests.contract.stored import entries, told
 from tests.integration.sink_running import SinkSetup
 from tests.services.process import free_port
 from tests.sink_events import failed, resolved
+from tests.web_serving import served
 
 
 class Desk:
     """A person at the command line, with a store that holds some entries."""
 
     def __init__(self, folder: Path) -> None:
-        url = f"sqlite:///{folder}/sink.db"
+        self.store_url = f"sqlite:///{folder}/sink.db"
         self.folder = folder
-        self.config = SinkSetup(folder, "127.0.0.1:9", "errors", "g.replay", url, {}).write(free_port())
-        self.store: Store = open_store(url)
+        settings: dict[str, object] = {"archive": str(folder)}
+        self.setup = SinkSetup(folder, "127.0.0.1:9", "errors", "g.replay", self.store_url, settings)
+        self.config = self.setup.write(free_port())
+        self.store: Store = open_store(self.store_url)
+        self.way = ["-c", str(self.config)]
 
     def has(self, *events: Event) -> None:
         """Put entries into the store."""
@@ -34,15 +39,27 @@ class Desk:
 
     def types(self, *words: str, answer: str | None = None) -> Result:
         """Run a command."""
-        return CliRunner().invoke(app, [*words, "-c", str(self.config)], input=answer)
+        return CliRunner().invoke(app, [*words, *self.way], input=answer)
 
     def states(self) -> list[str]:
         """The states of the entries, by record."""
         return [str(entry.state) for entry in sorted(entries(self.store), key=lambda e: e.record_id)]
 
 
+@pytest.fixture(params=["store", "http"])
+def desk(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Desk]:
+    """The same person, working on the store or through the sink: the same output."""
+    person = Desk(tmp_path)
+    if request.param == "store":
+        yield person
+        return
+    with served(person.setup.config(), person.store_url) as sink:
+        person.way = ["--url", sink.url]
+        yield person
+
+
 @pytest.fixture
-def desk(tmp_path: Path) -> Desk:
+def at_store(tmp_path: Path) -> Desk:
     return Desk(tmp_path)
 
 
@@ -129,10 +146,10 @@ def test_wrong_use_ends_with_two_and_a_hint(desk: Desk, words: tuple[str, ...], 
     assert told_.lower() in result.stderr.lower()
 
 
-def test_store_that_is_not_there_is_said_and_not_made(desk: Desk) -> None:
-    result = CliRunner().invoke(app, ["list", "-c", str(desk.config)])
+def test_store_that_is_not_there_is_said_and_not_made(at_store: Desk) -> None:
+    result = at_store.types("list")
     assert "there is no sink store" in str(result.exception)
-    assert not (desk.folder / "sink.db").exists()
+    assert not (at_store.folder / "sink.db").exists()
 
 
 def test_resolve_asks_and_says_what_it_did(desk: Desk) -> None:
@@ -168,7 +185,7 @@ def test_refused_step_says_why_and_ends_with_one(desk: Desk) -> None:
 
 def test_clear_and_restore_by_the_command_that_clear_tells(desk: Desk) -> None:
     desk.has(failed("C001", 1), resolved(failed("C001", 1)), failed("C002", 2))
-    cleared = desk.types("clear", "--archive", str(desk.folder / "a.avro"), "--yes")
+    cleared = desk.types("clear", "--yes")
     assert cleared.exit_code == 0
     assert desk.states() == ["open"]
     words = cleared.stdout.splitlines()[-1].partition("instep errors ")[2].split()
@@ -185,10 +202,10 @@ def test_clear_with_open_ones_shows_what_is_still_relevant(desk: Desk) -> None:
 
 def test_altered_archive_is_refused_with_one(desk: Desk) -> None:
     desk.has(failed(), resolved(failed()))
-    file = desk.folder / "a.avro"
-    desk.types("clear", "--archive", str(file), "--yes")
+    told_ = desk.types("clear", "--yes").stdout.splitlines()[-1].partition("restore ")[2]
+    (file,) = desk.folder.glob("*.avro")
     file.write_bytes(file.read_bytes()[:-60] + b"x" * 60)
-    result = desk.types("restore", str(file))
+    result = desk.types("restore", told_)
     assert result.exit_code == 1
     assert "altered" in result.stderr
 

@@ -6,10 +6,11 @@ from fastapi import Header
 
 from sink.actions import Actor
 from sink.desk.direct import DirectDesk
+from sink.desk.wire import Wrong
 from sink.states import Refusal
 from sink.store.transitions import Refused
 from sink.web.access.person import Person
-from sink.web.problem import ProblemError, Wrong, not_found
+from sink.web.problem import ProblemError, not_found
 from sink.web.web import Web
 
 IfMatch = Annotated[
@@ -25,8 +26,7 @@ def actor_of(person: Person) -> Actor:
 
 def desk_of(web: Web, person: Person) -> DirectDesk:
     """Return the desk of a person at this sink."""
-    config = web.config
-    return DirectDesk(web.store, actor_of(person), config.kafka, config.sink.archive, web.clock_us)
+    return DirectDesk(web.store, actor_of(person), web.config, web.clock_us)
 
 
 def etag(row_version: int) -> str:

@@ -38,6 +38,11 @@ class ClearForm(Form):
 
     filter: EntryFilter = EntryFilter()
     include_open: bool = Field(False, description="Delete entries too that are still relevant.")
+    archive: str | None = Field(
+        None,
+        pattern=f"^{_NAME.pattern}$",
+        description="The name of the file to write in the sink's folder; left out: a new one.",
+    )
 
 
 @router.get("")
@@ -55,7 +60,7 @@ def list_archives(_person: Admin, web: WebDep) -> list[ArchiveView]:
 def plan_clear(form: ClearForm, person: Viewer, web: WebDep) -> ClearPlanView:
     """Say what clearing would delete, without doing it: look at what is still relevant first."""
     selection = form.filter.selection()
-    plan = desk_of(web, person).plan_clear(selection, None, include_open=form.include_open)
+    plan = desk_of(web, person).plan_clear(selection, _named(web, form), include_open=form.include_open)
     return ClearPlanView(
         archive=File(plan.archive).name, tallies=[TallyView.of(each) for each in plan.tallies]
     )
@@ -64,11 +69,10 @@ def plan_clear(form: ClearForm, person: Viewer, web: WebDep) -> ClearPlanView:
 @router.post("/clear", responses=documented(409))
 def clear(form: ClearForm, person: Admin, web: WebDep, _key: IdempotencyKey = None) -> ClearDoneView:
     """Write entries to an archive in the sink's folder, then delete them. One whose replay is under way is left alone."""
-    _folder(web)
     desk = desk_of(web, person)
     selection = form.filter.selection()
-    plan = desk.plan_clear(selection, None, include_open=form.include_open)
-    done = desk.clear(selection, plan.archive, include_open=form.include_open)
+    archive = _named(web, form) or desk.new_archive()
+    done = desk.clear(selection, archive, include_open=form.include_open)
     name = None if done.archive is None else File(done.archive).name
     return ClearDoneView(archive=name, deleted=done.deleted, changed=done.changed)
 
@@ -93,6 +97,11 @@ def _folder(web: Web) -> File:
             409, "no-archive-folder", "The sink has no archive folder; set sink.archive in its configuration."
         )
     return File(folder)
+
+
+def _named(web: Web, form: ClearForm) -> str | None:
+    folder = _folder(web)
+    return None if form.archive is None else str(folder / form.archive)
 
 
 def _file(web: Web, name: str) -> File:

@@ -3,6 +3,7 @@
 from typing import Annotated
 
 from fastapi import APIRouter, Query, Response
+from pydantic import Field
 
 from sink.actions import Wish
 from sink.desk.wire import (
@@ -21,7 +22,7 @@ from sink.store.transitions import Moved, Refused, Step
 from sink.web.access.need import Operator, Viewer
 from sink.web.api.acting import IfMatch, desk_of, etag, refused, wanted_version
 from sink.web.api.once import IdempotencyKey, OnceRoute
-from sink.web.api.selecting import After, EntryFilter, Limit, SelectionForm
+from sink.web.api.selecting import After, EntryFilter, Limit, SelectionForm, Words
 from sink.web.problem import ProblemError, documented, not_found
 from sink.web.web import WebDep
 
@@ -35,6 +36,7 @@ router = APIRouter(
 class EntryQuery(EntryFilter):
     """The parameters of the list of entries."""
 
+    id: Words = Field([], description="Ids of entries; the first digits suffice.")
     limit: Limit = 50
     after: After = None
 
@@ -42,11 +44,18 @@ class EntryQuery(EntryFilter):
 class BulkForm(SelectionForm, ActionForm):
     """What is to be done with which entries."""
 
+    parked_too: bool | None = Field(
+        None,
+        description="Whether entries are meant too that three replays failed for; left out: if named by id.",
+    )
+
 
 @router.get("")
 def list_entries(query: Annotated[EntryQuery, Query()], person: Viewer, web: WebDep) -> EntryPageView:
     """List entries, the last failed first. What is closed is listed when asked for by `state`."""
-    page = desk_of(web, person).list_entries(query.selection(), limit=query.limit, after=query.after)
+    page = desk_of(web, person).list_entries(
+        query.selection(tuple(query.id)), limit=query.limit, after=query.after
+    )
     return EntryPageView(entries=[EntryView.of(entry) for entry in page.entries], after=page.after)
 
 
@@ -65,7 +74,9 @@ def act_on_entries(form: BulkForm, person: Operator, web: WebDep, _key: Idempote
     if len(ids) > MOST_AT_ONCE:
         detail = f"{len(ids)} entries are selected, and one request is for {MOST_AT_ONCE} at most; start a replay job."
         raise ProblemError(409, "too-many", detail)
-    wish = Wish(form.action, form.reason, named=form.ids is not None)
+    wish = Wish(
+        form.action, form.reason, named=form.ids is not None if form.parked_too is None else form.parked_too
+    )
     return steps_view(desk.act(ids, wish, lambda _: None))
 
 

@@ -7,8 +7,9 @@ from fastapi import Request
 from pydantic import StringConstraints
 
 from schemas.config.problem import did_you_mean
+from sink.desk.wire import Wrong
 from sink.web.api import PREFIX
-from sink.web.problem import ProblemError, Wrong
+from sink.web.problem import ProblemError
 
 # a database has no place for NUL
 Word = Annotated[str, StringConstraints(min_length=1, max_length=2000, pattern=r"^[^\x00]*$")]

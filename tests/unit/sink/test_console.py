@@ -60,7 +60,7 @@ def test_named_states_are_meant_alone() -> None:
         (Selection(states=("opne",)), '"open"'),
         (Selection(codes=("to_long",)), '"too_long"'),
         (Selection(categories=("dat",)), '"data"'),
-        (Selection(older_than="soon"), "--older-than must be"),
+        (Selection(older_than="soon"), "older-than must be"),
     ],
 )
 def test_what_makes_no_sense_is_refused_with_a_hint(selection: Selection, told: str) -> None:
