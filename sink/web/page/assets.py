@@ -13,6 +13,7 @@ router = APIRouter()
 
 _TYPES = {
     "instep.css": "text/css; charset=utf-8",
+    "pages.css": "text/css; charset=utf-8",
     "instep.js": "text/javascript; charset=utf-8",
     "htmx.min.js": "text/javascript; charset=utf-8",
     "icon.svg": "image/svg+xml",

@@ -29,7 +29,7 @@
 
   // --- selection --------------------------------------------------------------------------------------------
 
-  const picks = () => all("[data-pick]");
+  const picks = () => all("[data-pick]:not(:disabled)");
   let lastPicked = null;
 
   function pick(box, checked, range) {

@@ -1,0 +1,109 @@
+"""The page *Groups*: what is wrong, a line a cause."""
+
+from dataclasses import dataclass
+from typing import Annotated
+from urllib.parse import urlencode
+
+from fastapi import APIRouter, Query
+from fastapi.responses import HTMLResponse
+
+from schemas.catalogue import catalogue
+from sink.desk.selection import read_cursor, write_cursor
+from sink.groups import GroupState
+from sink.store.groups import Group, GroupFilter, count_groups, group_key, read_groups
+from sink.store.jobs import Job
+from sink.web.access.need import Viewer
+from sink.web.access.person import Person
+from sink.web.page.group_jobs import jobs_of_groups
+from sink.web.page.jobs_shown import JobLine, job_line
+from sink.web.page.list_query import Chip
+from sink.web.page.picture import Picture, bars
+from sink.web.page.rendering import Page, PageDep
+
+router = APIRouter()
+
+_PAGE = 50
+_UNRESOLVED = (GroupState.OPEN, GroupState.REGRESSED)
+_SHOWN = {
+    "": ("Not resolved", _UNRESOLVED),
+    "muted": ("Muted", (GroupState.MUTED,)),
+    "resolved": ("Resolved", (GroupState.RESOLVED,)),
+}
+
+State = Annotated[str, Query(pattern="^(muted|resolved)?$")]
+Mapping = Annotated[str, Query(max_length=200)]
+After = Annotated[str | None, Query(max_length=100)]
+
+
+@dataclass(frozen=True, slots=True)
+class GroupLine:
+    """A group with its title, its small picture, and the replay of its entries, if there is one."""
+
+    group: Group
+    title: str
+    picture: Picture
+    job: JobLine | None
+
+
+@router.get("/groups")
+def groups(
+    person: Viewer, page: PageDep, state: State = "", mapping: Mapping = "", after: After = None
+) -> HTMLResponse:
+    """Causes, those with the most entries first."""
+    return _list(person, page, "groups.html", {"state": state, "mapping": mapping}, after)
+
+
+@router.get("/groups/live")
+def groups_live(
+    person: Viewer, page: PageDep, state: State = "", mapping: Mapping = "", after: After = None
+) -> HTMLResponse:
+    """The part of the list that changes while entries are replayed."""
+    return _list(person, page, "groups_live.html", {"state": state, "mapping": mapping}, after)
+
+
+def group_line(found: Group, job: Job | None, now_us: int) -> GroupLine:
+    """Return a group as pages show it."""
+    known = catalogue().get(found.code)
+    title = found.code if known is None else known.title
+    return GroupLine(found, title, bars(found.hours), None if job is None else job_line(job, now_us))
+
+
+def _list(
+    person: Person, page: Page, template: str, asked: dict[str, str], after: str | None
+) -> HTMLResponse:
+    now_us = page.web.clock_us()
+    mapping = asked["mapping"]
+    wanted = GroupFilter(states=_SHOWN[asked["state"]][1], mappings=(mapping,) if mapping else ())
+    with page.web.store.reading() as connection:
+        start = None if after is None else read_cursor(after)
+        found = read_groups(connection, wanted, start, _PAGE + 1, now_us=now_us)
+        numbers = count_groups(connection, now_us)
+        jobs = jobs_of_groups(connection, now_us)
+    shown = found[:_PAGE]
+    last = write_cursor(group_key(shown[-1])) if len(found) > _PAGE else None
+    running = any(job.finished_us is None for job in jobs.values())
+    return page.show(
+        person,
+        template,
+        lines=[group_line(each, jobs.get(each.id), now_us) for each in shown],
+        numbers=numbers,
+        tabs=[
+            (
+                label,
+                _address(asked | {"state": name}),
+                name == asked["state"],
+                sum(numbers.get(s, 0) for s in states),
+            )
+            for name, (label, states) in _SHOWN.items()
+        ],
+        chips=[Chip("mapping", mapping, _address(asked | {"mapping": ""}))] if mapping else [],
+        asked=asked,
+        live=_address(asked, after, "/groups/live") if running else None,
+        first=None if after is None else _address(asked),
+        next=None if last is None else _address(asked, last),
+    )
+
+
+def _address(asked: dict[str, str], after: str | None = None, path: str = "/groups") -> str:
+    pairs = {name: value for name, value in {**asked, "after": after or ""}.items() if value}
+    return f"{path}?{urlencode(pairs)}" if pairs else path
