@@ -10,6 +10,7 @@ from sink.web.api.strict import only_known_parameters
 from sink.web.body import WholeBody
 from sink.web.faults import add_faults
 from sink.web.page import routes as page
+from sink.web.page.clear import UPLOAD
 from sink.web.page.failing import failing_page
 from sink.web.web import Web
 
@@ -31,6 +32,6 @@ def create_app(web: Web) -> FastAPI:
     for router in page.ROUTERS:
         app.include_router(router, include_in_schema=False)
     add_faults(app, failing_page)
-    app.add_middleware(WholeBody)
+    app.add_middleware(WholeBody, streamed=frozenset({UPLOAD}))
     install_access(app, web, failing_page)
     return app

@@ -12,16 +12,26 @@ SLOWEST_S = 10.0
 
 
 class WholeBody:
-    """Reads a body of at most `largest` bytes within `slowest_s` seconds, then hands it on in one piece."""
+    """Reads a body of at most `largest` bytes within `slowest_s` seconds, then hands it on in one piece.
 
-    def __init__(self, app: ASGIApp, largest: int = LARGEST_BYTES, slowest_s: float = SLOWEST_S) -> None:
+    A body that is sent to one of the paths in `streamed` is handed on as it comes.
+    """
+
+    def __init__(
+        self,
+        app: ASGIApp,
+        largest: int = LARGEST_BYTES,
+        slowest_s: float = SLOWEST_S,
+        streamed: frozenset[str] = frozenset(),
+    ) -> None:
         self._app = app
+        self._streamed = streamed
         self._largest = largest
         self._slowest_s = slowest_s
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer 413 or 408, or pass the request on."""
-        if scope["type"] != "http":
+        if scope["type"] != "http" or scope["path"] in self._streamed:
             await self._app(scope, receive, send)
             return
         try:

@@ -1,0 +1,193 @@
+"""The page *Clear*: Business Central's two buttons, what they would delete, and the archives that bring it back."""
+
+import re
+import shutil
+import tempfile
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Form, Query, Request, Response
+from fastapi.responses import FileResponse
+from starlette.datastructures import UploadFile
+
+from sink import actions
+from sink.actions import Actor, clearable
+from sink.archive import ArchiveError
+from sink.desk.selection import WrongUse
+from sink.states import CLOSED, RELEVANT
+from sink.store.entries import Filter, count_entries
+from sink.store.tally import read_overview
+from sink.web.access.need import Admin
+from sink.web.access.person import Person
+from sink.web.page.flash import Flash, go
+from sink.web.page.rendering import Page, PageDep
+from sink.web.page.words import entries
+from sink.web.problem import not_found
+from sink.web.web import Web
+
+router = APIRouter()
+
+UPLOAD = "/clear/upload"
+"""Where archives are sent to be restored: a body of any size, kept in a file while it is read."""
+
+_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,199}\.avro")
+_ARCHIVES_SHOWN = 50
+_DAY = timedelta(days=1)
+_MICROSECOND = timedelta(microseconds=1)
+
+
+@dataclass(frozen=True, slots=True)
+class ArchiveFile:
+    """One archive in the folder."""
+
+    name: str
+    bytes: int
+    written_us: int
+
+
+@router.get("/clear")
+def clear_page(person: Admin, page: PageDep) -> Response:
+    """The two buttons, and the archives."""
+    now_us = page.web.clock_us()
+    with page.web.store.reading() as connection:
+        counts = read_overview(connection, now_us)
+    return page.show(
+        person,
+        "clear.html",
+        closed=sum(counts.states.get(state, 0) for state in CLOSED),
+        relevant=counts.relevant,
+        folder=_folder(page.web).resolve(),
+        archives=_archives(page.web),
+        retention=page.web.config.sink.retention.closed.total_seconds(),
+    )
+
+
+@router.get("/clear/preview")
+def preview(
+    person: Admin,
+    page: PageDep,
+    days: Annotated[int, Query(ge=0, le=36500)] = 0,
+    include_open: Annotated[str, Query(max_length=10)] = "",
+) -> Response:
+    """What would be deleted, by state, category and newest date; nothing is done yet."""
+    now_us = page.web.clock_us()
+    wanted = _wanted(days, now_us, include_open=bool(include_open))
+    with page.web.store.reading() as connection:
+        tallies = count_entries(connection, wanted)
+    relevant = [tally for tally in tallies if tally.state in RELEVANT]
+    closed = [tally for tally in tallies if tally.state in CLOSED]
+    return page.show(
+        person,
+        "clear_preview.html",
+        days=days,
+        include_open=bool(include_open),
+        relevant=relevant,
+        closed=closed,
+        still=sum(tally.entries for tally in relevant),
+        total=sum(tally.entries for tally in tallies),
+        folder=_folder(page.web).resolve(),
+    )
+
+
+@router.post("/clear/do")
+def clear_now(
+    person: Admin,
+    page: PageDep,
+    now: Annotated[int, Form(ge=0, le=10**18)],
+    days: Annotated[int, Form(ge=0, le=36500)] = 0,
+    include_open: Annotated[str, Form(max_length=10)] = "",
+    understood: Annotated[str, Form(max_length=10)] = "",
+) -> Response:
+    """Archive what was shown, then delete it; entries that failed after the preview stay."""
+    if include_open and not understood:
+        return go(
+            "/clear", Flash("Nothing was deleted: tick that you have seen what is still relevant.", "refused")
+        )
+    wanted = _wanted(days, now, include_open=bool(include_open))
+    file = _folder(page.web) / f"instep-errors-{datetime.now(UTC):%Y%m%dT%H%M%SZ}.avro"
+    try:
+        done = actions.clear(page.web.store, wanted, file, Actor(person.name, person.via))
+    except ArchiveError as error:
+        return go("/clear", Flash(f"{error}.", "refused"))
+    if done.archive is None:
+        return go("/clear", Flash("There was nothing to delete."))
+    left = f" {entries(done.changed)} changed meanwhile and were left alone." if done.changed else ""
+    said = f"{entries(done.deleted)} deleted, and kept in {file.name}.{left}"
+    return go("/clear", Flash(said, "done", f"/clear/archives/{file.name}", "Download the archive"))
+
+
+@router.get("/clear/archives/{name}")
+def download(_person: Admin, page: PageDep, name: str) -> Response:
+    """An archive as a file."""
+    return FileResponse(_archive(page.web, name), media_type="application/avro", filename=name)
+
+
+@router.post("/clear/archives/{name}/restore")
+def restore_kept(person: Admin, page: PageDep, name: str) -> Response:
+    """Bring back the entries of an archive in the folder."""
+    return _restore(page, person, _archive(page.web, name))
+
+
+async def uploaded(request: Request) -> UploadFile:
+    """Return the file that was sent; raises WrongUse when none was."""
+    file = (await request.form()).get("archive")
+    if not isinstance(file, UploadFile) or not file.filename:
+        raise WrongUse("choose an archive file first")
+    return file
+
+
+@router.post(UPLOAD)
+def restore_sent(person: Admin, page: PageDep, sent: Annotated[UploadFile, Depends(uploaded)]) -> Response:
+    """Bring back the entries of an archive that was sent."""
+    name = Path(sent.filename or "").name
+    with tempfile.TemporaryDirectory(prefix="instep-") as folder:
+        path = Path(folder) / (name if _NAME.fullmatch(name) else "sent.avro")
+        with path.open("wb") as file:
+            shutil.copyfileobj(sent.file, file)
+        sent.file.close()
+        return _restore(page, person, path)
+
+
+def _restore(page: Page, person: Person, path: Path) -> Response:
+    try:
+        done = actions.restore(page.web.store, path, Actor(person.name, person.via))
+    except ArchiveError as error:
+        # the name alone: where a file was put for a moment helps nobody
+        return go("/clear", Flash(f"{error}.".replace(str(path), path.name), "refused"))
+    existing = (
+        f" {entries(done.existing)} stood in the list already and were left alone." if done.existing else ""
+    )
+    return go(
+        "/clear", Flash(f"{entries(done.restored)} restored.{existing}", "done", "/entries", "All entries")
+    )
+
+
+def _wanted(days: int, now_us: int, *, include_open: bool) -> Filter:
+    """Return what is meant: over for so many days, 0: all; never what failed after the page was made."""
+    before_us = now_us - days * _DAY // _MICROSECOND if days else None
+    return clearable(Filter(over_before_us=before_us, failed_before_us=now_us + 1), include_open=include_open)
+
+
+def _folder(web: Web) -> Path:
+    return Path(web.config.sink.archive or ".")
+
+
+def _archives(web: Web) -> list[ArchiveFile]:
+    try:
+        found = [
+            ArchiveFile(file.name, stat.st_size, stat.st_mtime_ns // 1000)
+            for file in _folder(web).glob("*.avro")
+            if _NAME.fullmatch(file.name) and file.is_file() and (stat := file.stat())
+        ]
+    except OSError:
+        return []
+    return sorted(found, key=lambda each: each.written_us, reverse=True)[:_ARCHIVES_SHOWN]
+
+
+def _archive(web: Web, name: str) -> Path:
+    file = _folder(web) / name
+    if not _NAME.fullmatch(name) or file.is_symlink() or not file.is_file():
+        raise not_found("archive")
+    return file
