@@ -107,7 +107,7 @@ def overview(person: Viewer, page: PageDep) -> Response:
             default=None,
         ),
         day=_day(rates, statuses),
-        path=_path(statuses, list(page.web.config.mappings), int(unread or 0), now_us),
+        way=_path(statuses, list(page.web.config.mappings), int(unread or 0), now_us),
         causes=[(group, bars(group.hours, 20)) for group in causes[:_CAUSES]],
         more_causes=len(causes) > _CAUSES,
         last_failed_us=_last_failed(last),

@@ -2,6 +2,36 @@
 
 from fastapi import APIRouter
 
-from sink.web.page import assets
+from sink.web.page import (
+    acting,
+    assets,
+    audit,
+    clear,
+    codes,
+    correcting,
+    entry,
+    group,
+    group_list,
+    listing,
+    overview,
+    quarantine,
+    replays,
+    status,
+)
 
-ROUTERS: tuple[APIRouter, ...] = (assets.router,)
+ROUTERS: tuple[APIRouter, ...] = (
+    assets.router,
+    overview.router,
+    listing.router,
+    acting.router,
+    correcting.router,
+    entry.router,
+    clear.router,
+    group_list.router,
+    group.router,
+    replays.router,
+    status.router,
+    quarantine.router,
+    audit.router,
+    codes.router,
+)
