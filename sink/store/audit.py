@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, insert, select
+from sqlalchemy import Connection, RowMapping, insert, select
 
 from sink.store.rows import clean
 from sink.store.tables import audit
@@ -64,7 +64,9 @@ def read_audit(
         query = query.where(audit.c.actor == clean(actor))
     if action is not None:
         query = query.where(audit.c.action == clean(action))
-    return [
-        Noted(row.id, row.at_us, Deed(row.actor, row.via, row.action, row.what, row.count, row.outcome))
-        for row in connection.execute(query)
-    ]
+    return [_noted(row) for row in connection.execute(query).mappings()]
+
+
+def _noted(row: RowMapping) -> Noted:
+    deed = Deed(row["actor"], row["via"], row["action"], row["what"], row["count"], row["outcome"])
+    return Noted(row["id"], row["at_us"], deed)

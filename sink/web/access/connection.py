@@ -5,7 +5,7 @@ uvicorn itself waits for ever for a request to begin or to go on, and for a clie
 
 import asyncio
 
-from uvicorn.protocols.http.h11_impl import H11Protocol
+from uvicorn.protocols.http.h11_impl import H11Protocol, RequestResponseCycle
 
 MOST_CONNECTIONS = 400
 HEAD_WITHIN_S = 10.0
@@ -26,7 +26,9 @@ class PatientConnection(H11Protocol):
     @property
     def busy(self) -> bool:
         """Whether a request is worked on or answered."""
-        return self.cycle is not None and not self.cycle.response_complete
+        # uvicorn says it were always there
+        cycle: RequestResponseCycle | None = self.cycle
+        return cycle is not None and not cycle.response_complete
 
     def cut(self) -> None:
         """End the connection at once."""

@@ -41,6 +41,7 @@ async def _check_form(request: Request, expected: str) -> None:
         field = (await request.form()).get(CSRF_FIELD)
         sent = None if isinstance(field, UploadFile) else field
     if sent is None or not hmac.compare_digest(sent.encode(), expected.encode()):
+        await request.close()
         raise HTTPException(403, "the form is not from this page or is too old: load the page again")
 
 
