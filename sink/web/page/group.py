@@ -63,7 +63,7 @@ def replay(
         None,
         rate,
         replaying.canaries if canaries is None else canaries,
-        f"{group_line(found, None, now).title} ({found.mapping}, group {found.id})",
+        f"{group_line(found, None, now).title} ({found.mapping}, group {found.id[:8]})",
     )
     ids = _ids(page, found, Action.REPLAY, now)
     job = start_job(page.web.store, ids, order, Actor(person.name, person.via))

@@ -37,10 +37,11 @@ After = Annotated[str | None, Query(max_length=100)]
 
 @dataclass(frozen=True, slots=True)
 class GroupLine:
-    """A group with its title, its small picture, and the replay of its entries, if there is one."""
+    """A group with its title, what its entries say, its small picture, and the replay of its entries, if there is one."""
 
     group: Group
     title: str
+    wording: str
     picture: Picture
     job: JobLine | None
 
@@ -65,7 +66,9 @@ def group_line(found: Group, job: Job | None, now_us: int) -> GroupLine:
     """Return a group as pages show it."""
     known = catalogue().get(found.code)
     title = found.code if known is None else known.title
-    return GroupLine(found, title, bars(found.hours), None if job is None else job_line(job, now_us))
+    # where the numbers of records stood
+    wording = found.message.replace("#", "…")
+    return GroupLine(found, title, wording, bars(found.hours), None if job is None else job_line(job, now_us))
 
 
 def _list(
@@ -81,11 +84,12 @@ def _list(
         jobs = jobs_of_groups(connection, now_us)
     shown = found[:_PAGE]
     last = write_cursor(group_key(shown[-1])) if len(found) > _PAGE else None
-    running = any(job.finished_us is None for job in jobs.values())
+    lines = [group_line(each, jobs.get(each.id), now_us) for each in shown]
+    moving = any(line.job is not None and line.job.is_moving for line in lines)
     return page.show(
         person,
         template,
-        lines=[group_line(each, jobs.get(each.id), now_us) for each in shown],
+        lines=lines,
         numbers=numbers,
         tabs=[
             (
@@ -98,7 +102,7 @@ def _list(
         ],
         chips=[Chip("mapping", mapping, _address(asked | {"mapping": ""}))] if mapping else [],
         asked=asked,
-        live=_address(asked, after, "/groups/live") if running else None,
+        live=_address(asked, after, "/groups/live") if moving else None,
         first=None if after is None else _address(asked),
         next=None if last is None else _address(asked, last),
     )

@@ -43,6 +43,13 @@ class JobLine:
     rate_per_s: float | None
     left_s: float | None
 
+    @property
+    def is_moving(self) -> bool:
+        """Whether its numbers still change by themselves."""
+        job = self.job
+        waits = job.state in (JobState.RUNNING, JobState.CANCELLED) or job.counts.sent > 0
+        return job.finished_us is None and waits
+
 
 @dataclass(frozen=True, slots=True)
 class Unresolved:

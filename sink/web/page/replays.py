@@ -9,7 +9,7 @@ from fastapi.responses import HTMLResponse, RedirectResponse
 from sink.actions import Actor
 from sink.desk.selection import read_cursor, write_cursor
 from sink.job_actions import JobRefused, cancel_job, pause_job, resume_job
-from sink.jobs import JobState, JobStep
+from sink.jobs import JobStep
 from sink.store.jobs import Job, job_key, read_job, read_jobs
 from sink.store.store import Store
 from sink.web.access.need import Operator, Viewer
@@ -71,13 +71,13 @@ def take_step(job_id: str, step: JobStep, person: Operator, page: PageDep) -> Re
 def _list(person: Person, page: Page, template: str, start: str | None) -> HTMLResponse:
     with page.web.store.reading() as connection:
         jobs = read_jobs(connection, None if start is None else read_cursor(start), _PAGE + 1)
-    shown = jobs[:_PAGE]
-    last = write_cursor(job_key(shown[-1])) if len(jobs) > _PAGE else None
+    shown = show_jobs(jobs[:_PAGE], page.web.clock_us())
+    last = write_cursor(job_key(shown[-1].job)) if len(jobs) > _PAGE else None
     return page.show(
         person,
         template,
-        jobs=show_jobs(shown, page.web.clock_us()),
-        running=any(job.state is JobState.RUNNING for job in shown),
+        jobs=shown,
+        moving=any(line.is_moving for line in shown),
         after=start,
         first=None if start is None else "/replays",
         next=None if last is None else f"/replays?after={last}",
