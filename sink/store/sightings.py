@@ -7,7 +7,7 @@ from typing import Any
 
 from sqlalchemy import Connection, func, select, update
 
-from schemas.events import SyncFailed
+from schemas.events import ALL_MAPPINGS, SyncFailed
 from sink.groups import GROUPING_VERSION, GROUPS_OF_A_MAPPING, Cause, cause_of, other_causes
 from sink.moment import to_us
 from sink.store import bulk
@@ -85,7 +85,7 @@ def look_up(connection: Connection, seen: Iterable[Sighting]) -> Sightings:
 
 
 def write_sightings(connection: Connection, seen: Sightings) -> Counter[str]:
-    """Make and bring up to date what `look_up` found; returns how many groups are NEW or REGRESSED."""
+    """Make and bring up to date what `look_up` found; returns how many groups of records are NEW or REGRESSED."""
     back = [(each, row) for each, row in seen.known if row.resolved_us is not None]
     touched = [
         (each.cause.id, each.last_us)
@@ -117,8 +117,8 @@ def _bring_back(connection: Connection, back: Sequence[tuple[Sighting, Any]]) ->
         changed = update(group).where(
             bulk.among(connection, group.c.id, ids), group.c.resolved_us.is_not(None)
         )
-        number = connection.execute(changed.values(**values)).rowcount
-        regressed += number if newer else 0
+        brought = _of_records(connection.scalars(changed.values(**values).returning(group.c.mapping)))
+        regressed += brought if newer else 0
     return regressed
 
 
@@ -159,8 +159,13 @@ def _insert(connection: Connection, new: Sequence[Sighting]) -> int:
     rows = sorted(map(_row, new), key=lambda row: str(row["id"]))
     for chunk in _chunks(rows):
         statement = bulk.insert_of(connection)(group).values(chunk).on_conflict_do_nothing()
-        inserted += len(connection.execute(statement.returning(group.c.id)).all())
+        inserted += _of_records(connection.scalars(statement.returning(group.c.mapping)))
     return inserted
+
+
+def _of_records(mappings: Iterable[str]) -> int:
+    # an app that is gone is told by its pause: it is no cause for anybody to look into
+    return sum(mapping != ALL_MAPPINGS for mapping in mappings)
 
 
 def _row(seen: Sighting) -> dict[str, Any]:
