@@ -20,10 +20,31 @@ class Prometheus:
 
     def query(self, expression: str) -> list[dict[str, Any]]:
         """The result vector of an instant query."""
-        path = "/api/v1/query?" + urllib.parse.urlencode({"query": expression})
-        with urllib.request.urlopen(self.url + path, timeout=5) as response:  # noqa: S310  loopback
-            result: list[dict[str, Any]] = json.load(response)["data"]["result"]
+        result: list[dict[str, Any]] = self._ask("query", query=expression)["result"]
         return result
+
+    def firing(self) -> dict[str, dict[str, str]]:
+        """The annotations of the alerts that fire now, by name."""
+        alerts = self._ask("alerts")["alerts"]
+        return {a["labels"]["alertname"]: a["annotations"] for a in alerts if a["state"] == "firing"}
+
+    def fired(self, within_s: float) -> set[str]:
+        """The names of the alerts that have fired at some time within the last so many seconds."""
+        found = self.query(f'count_over_time(ALERTS{{alertstate="firing"}}[{within_s * 1000:.0f}ms])')
+        return {each["metric"]["alertname"] for each in found}
+
+    def rules(self) -> list[dict[str, Any]]:
+        """Every rule with its `name` and `health`: unknown, ok or err."""
+        return [rule for group in self._ask("rules")["groups"] for rule in group["rules"]]
+
+    def _ask(self, what: str, **parameters: str) -> dict[str, Any]:
+        path = f"/api/v1/{what}?{urllib.parse.urlencode(parameters)}"
+        try:
+            with urllib.request.urlopen(self.url + path, timeout=5) as response:  # noqa: S310  loopback
+                data: dict[str, Any] = json.load(response)["data"]
+        except urllib.error.HTTPError as error:
+            raise AssertionError(f"{parameters}: {json.load(error).get('error')}") from None
+        return data
 
     def answers(self) -> bool:
         """Whether the server is ready."""
