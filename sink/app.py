@@ -246,7 +246,7 @@ def _chores(
     store, codec = opened.store, opened.codec
     replays = Replays(store, config.sink.replay_timeout_s, now_us)
     outbox = Sending(store, opened.producer, codec, SentReader(config.kafka, codec).find, now_us)
-    runner = JobRunner(store, outbox, uuid.uuid4().hex, now_us)
+    runner = JobRunner(store, outbox.send, uuid.uuid4().hex, now_us)
     books = Bookkeeper(store, now_us)
     janitor = Janitor(store, config.sink.retention, now_us, stop)
 

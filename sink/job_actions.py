@@ -12,7 +12,7 @@ from sink.jobs import CORRECTED_AT_MOST, Counts, JobState, JobStep, why_not
 from sink.states import Action
 from sink.store import audit, jobs
 from sink.store.audit import DONE, REFUSED, Deed
-from sink.store.jobs import Job
+from sink.store.jobs import Job, any_foreign
 from sink.store.progress import paused_among
 from sink.store.store import Store
 
@@ -49,7 +49,7 @@ def start_job(store: Store, ids: Sequence[str], order: JobOrder, actor: Actor) -
     listed = list(dict.fromkeys(ids))
     reason = _refusal(listed, order)
     with store.writing() as connection:
-        reason = reason or _paused(connection, listed, order.decision)
+        reason = reason or _paused(connection, listed, order.decision) or _foreign(connection, listed, order)
         what = _what(order)
         if reason is not None:
             deed = Deed(actor.name, actor.via, START, what, len(listed), REFUSED)
@@ -117,6 +117,12 @@ def _paused(connection: Connection, ids: Sequence[str], decision: Decision) -> s
             mapping, code = paused
             return f"the target app of {mapping} is paused ({code}); replay when the app is back"
     return None
+
+
+def _foreign(connection: Connection, ids: Sequence[str], order: JobOrder) -> str | None:
+    if not order.corrections or not any_foreign(connection, ids):
+        return None
+    return "a dead letter of another program goes back as it is; its values cannot be corrected"
 
 
 def _new_job(ids: Sequence[str], order: JobOrder, actor: Actor) -> Job:

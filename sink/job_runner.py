@@ -13,7 +13,6 @@ import structlog
 from schemas.events import Decision
 from sink.job_actions import record_outcome
 from sink.jobs import Canaries, Go, JobState, Pace, Rest, Stop, next_step, paced, spent
-from sink.sending import Sending
 from sink.states import Action
 from sink.store import jobs, replays, transitions
 from sink.store.jobs import Job
@@ -40,10 +39,13 @@ class _Course:
 
 @dataclass(frozen=True, slots=True)
 class JobRunner:
-    """Works on the jobs of a store; `sink` is the name under which it holds them, `clock_us` tells the time."""
+    """Works on the jobs of a store; `sink` is the name under which it holds them, `clock_us` tells the time.
+
+    `send` sends some of the requests that wait, and returns how many were sent.
+    """
 
     store: Store
-    sending: Sending
+    send: Callable[[], int]
     sink: str
     clock_us: Callable[[], int]
     courses: dict[str, _Course] = field(default_factory=dict)
@@ -58,7 +60,7 @@ class JobRunner:
             for gone in self.courses.keys() - {job.id for job in unfinished}:
                 del self.courses[gone]
             asked = sum([self._work(job) for job in unfinished])
-            sent = self.sending.send()["sent"]
+            sent = self.send()
             more = asked >= _PORTION or sent > 0
 
     def _work(self, job: Job) -> int:

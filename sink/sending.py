@@ -41,22 +41,22 @@ class Sending:
     find_sent: FindSent
     clock_us: Callable[[], int]
 
-    def send(self) -> Counter[str]:
-        """Send some of the requests that wait; returns how many were `sent`, given back, or are in `doubt`."""
+    def send(self) -> int:
+        """Send some of the requests that wait; returns how many the broker has acknowledged."""
         with self.store.reading() as connection:
             if not replays.has_unsent(connection):
-                return Counter()
+                return 0
         claimed_us = self.clock_us()
         with self.store.writing() as connection:
             outgoing = replays.claim(connection, claimed_us, AT_ONCE)
         if not outgoing:
-            return Counter()
+            return 0
         handed, kept = self._hand_over(outgoing, claimed_us + _HANDED_OVER_WITHIN_US)
         sent = _acknowledged(handed)
         with self.store.writing() as connection:
             replays.mark_sent(connection, sent, self.clock_us())
             replays.release(connection, kept)
-        return Counter(sent=len(sent), given_back=len(kept), doubt=len(handed) - len(sent))
+        return len(sent)
 
     def recover(self) -> Counter[str]:
         """Look in the topics for what was claimed long ago: mark what was sent, give the rest back."""

@@ -8,6 +8,7 @@ import orjson
 from sqlalchemy import Connection, Row, and_, bindparam, func, literal, or_, select, tuple_, update
 
 from schemas.events import Decision
+from sink.batch import INSTEP
 from sink.jobs import STEPS, Canaries, Counts, JobState, JobStep, count_verdicts, judge
 from sink.states import Refusal, Verdict
 from sink.store import bulk
@@ -164,6 +165,12 @@ def read_items(
         )
         for row in connection.execute(query)
     ]
+
+
+def any_foreign(connection: Connection, ids: Sequence[str]) -> bool:
+    """Whether one of the entries is the dead letter of another program."""
+    mine = (bulk.among(connection, entry.c.id, ids), entry.c.origin != INSTEP)
+    return connection.execute(select(entry.c.id).where(*mine).limit(1)).first() is not None
 
 
 def lease(connection: Connection, job_id: str, sink: str, now_us: int) -> Job | None:

@@ -7,7 +7,19 @@ from sink.moment import to_us
 from sink.states import Action, Refusal, State, Verdict
 from sink.store.entries import read_replays
 from sink.store.progress import paused_mappings
-from sink.store.replays import claim, due_entries, mark_sent, read_verdicts, release, time_out
+from sink.store.replays import (
+    CLAIM_HOLDS_US,
+    Claim,
+    Overdue,
+    claim,
+    due_entries,
+    expired_claims,
+    mark_sent,
+    read_verdicts,
+    release,
+    release_claims,
+    time_out,
+)
 from sink.store.store import Store
 from sink.store.transitions import Moved, Refused, close_by_hand
 from tests.contract.stored import NOW, entries, only, replayed, request, store, told
@@ -74,13 +86,51 @@ def test_request_that_was_not_sent_is_given_back(store: Store) -> None:
         assert len(claim(connection, NOW + 1, 10)) == 1
 
 
-def test_request_of_a_sink_that_died_is_sent_by_another(store: Store) -> None:
+def test_request_of_a_sink_that_died_is_looked_up_before_another_sends_it(store: Store) -> None:
     told(store, failed())
     replayed(store, only(store).id)
     with store.writing() as connection:
         claim(connection, NOW, 10)
+    later = NOW + CLAIM_HOLDS_US + 1
     with store.writing() as connection:
-        assert len(claim(connection, NOW + 61_000_000, 10)) == 1
+        assert expired_claims(connection, later - 2, 10) == []
+        assert claim(connection, later, 10) == []
+        (left,) = expired_claims(connection, later, 10)
+        assert left == Claim("ann-1", "erp-crm.replay", NOW)
+        release_claims(connection, [left])
+    with store.writing() as connection:
+        assert len(claim(connection, later, 10)) == 1
+
+
+def test_request_that_was_claimed_anew_is_not_given_back(store: Store) -> None:
+    told(store, failed())
+    replayed(store, only(store).id)
+    with store.writing() as connection:
+        claim(connection, NOW + 1, 10)
+        release_claims(connection, [Claim("ann-1", "erp-crm.replay", NOW)])
+        assert claim(connection, NOW + 2, 10) == []
+
+
+def test_request_that_was_found_in_its_topic_is_sent(store: Store) -> None:
+    told(store, failed())
+    replayed(store, only(store).id)
+    later = NOW + CLAIM_HOLDS_US + 1
+    with store.writing() as connection:
+        claim(connection, NOW, 10)
+        mark_sent(connection, ["ann-1"], later)
+        assert expired_claims(connection, later, 10) == []
+        assert claim(connection, later, 10) == []
+
+
+def test_request_whose_topic_never_tells_is_unconfirmed_in_the_end(store: Store) -> None:
+    told(store, failed())
+    replayed(store, only(store).id)
+    with store.writing() as connection:
+        claim(connection, NOW, 10)
+        assert time_out(connection, NOW + CLAIM_HOLDS_US, NOW + CLAIM_HOLDS_US, 10) == Overdue(0, 0)
+        later = NOW + 3 * CLAIM_HOLDS_US
+        assert time_out(connection, later, later, 10) == Overdue(unconfirmed=1, not_sent=0)
+    assert only(store).state is State.UNCONFIRMED
 
 
 def test_request_whose_entry_shows_a_newer_failure_is_not_sent(store: Store) -> None:
