@@ -36,6 +36,7 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
+    _drop_triggers()
     op.drop_index("instep_replay_unsent", "instep_replay")
     for name in _TABLES.split():
         op.drop_table(f"instep_{name}")
