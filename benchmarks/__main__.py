@@ -4,7 +4,15 @@ import argparse
 import signal
 from pathlib import Path
 
-from benchmarks import bench_backlog, bench_bad, bench_postgres, bench_sink, bench_targets, bench_typed
+from benchmarks import (
+    bench_backlog,
+    bench_bad,
+    bench_pages,
+    bench_postgres,
+    bench_sink,
+    bench_targets,
+    bench_typed,
+)
 from benchmarks.ground import open_ground
 
 BENCHMARKS = {
@@ -14,6 +22,7 @@ BENCHMARKS = {
     "bad": bench_bad.run,
     "sink": bench_sink.run,
     "backlog": bench_backlog.run,
+    "pages": bench_pages.run,
 }
 RESULTS = Path(__file__).with_name("RESULTS.md")
 

@@ -11,22 +11,41 @@ from tempfile import TemporaryDirectory
 from benchmarks.changes import Customer, expected
 from benchmarks.targets import Database, Target
 from benchmarks.topics import Format, Topic, fill
-from tests.services.kafka import KafkaServer
-from tests.services.mariadb import MariaDbServer
-from tests.services.postgres import PostgresServer
+from tests.services.kafka import Kafka, KafkaServer
+from tests.services.mariadb import MariaDb, MariaDbServer
+from tests.services.postgres import Postgres, PostgresServer
 from tests.services.process import ServerProcess
-from tests.services.registry import RegistryServer
+from tests.services.registry import Registry, RegistryServer
 from tests.services.running import RunningServices, read_addresses
 
 # As Kafka has it by default: both processes of a side are in the group before it begins.
 _KAFKA = {"group.initial.rebalance.delay.ms": "3000"}
 
 
+@dataclass(frozen=True, slots=True)
+class Services:
+    """One of each service; a benchmark has no use for a machine without one."""
+
+    kafka: Kafka
+    postgres: Postgres
+    mariadb: MariaDb
+    registry: Registry
+
+    @staticmethod
+    def of(running: RunningServices) -> "Services":
+        """Return running services; raises ValueError where one is missing."""
+        found = (running.kafka, running.postgres, running.mariadb, running.registry)
+        match found:
+            case (Kafka() as kafka, Postgres() as postgres, MariaDb() as mariadb, Registry() as registry):
+                return Services(kafka, postgres, mariadb, registry)
+        raise ValueError("a service is missing; see `python -m tests.services install`")
+
+
 @dataclass(slots=True)
 class Ground:
     """Services and sizes; `turns` of each side, `changes` in a topic."""
 
-    services: RunningServices
+    services: Services
     folder: Path
     changes: int
     turns: int
@@ -95,20 +114,20 @@ def open_ground(services_file: Path | None, changes: int, turns: int, results: P
     """Start services of our own, with the optimizing compiler that tests leave out, or use running ones from a file."""
     with ExitStack() as stack:
         folder = Path(stack.enter_context(TemporaryDirectory(prefix="instep-bench-")))
-        services = read_addresses(services_file) if services_file else _start_services(stack)
+        services = Services.of(read_addresses(services_file)) if services_file else _start_services(stack)
         ground = Ground(services, folder, changes, turns, results)
         stack.callback(ground.close)
         yield ground
 
 
-def _start_services(stack: ExitStack) -> RunningServices:
+def _start_services(stack: ExitStack) -> Services:
     kafka = KafkaServer(_KAFKA, java_options=())
     postgres, mariadb, registry = PostgresServer(), MariaDbServer(), RegistryServer()
     servers: tuple[ServerProcess, ...] = (kafka, postgres, mariadb, registry)
     for server in servers:
         stack.callback(server.remove)
         server.start()
-    return RunningServices(kafka.kafka, postgres.postgres, mariadb.mariadb, registry.registry)
+    return Services(kafka.kafka, postgres.postgres, mariadb.mariadb, registry.registry)
 
 
 def machine() -> str:

@@ -9,15 +9,38 @@ import os
 import subprocess
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any, Protocol
 
-from benchmarks.changes import Customer
-from benchmarks.targets import Target
 from benchmarks.topics import Topic
 
 _LOOK_S = 0.01
 _TICKS = os.sysconf("SC_CLK_TCK")
+
+
+class Watch(Protocol):
+    """A look at how far a side is."""
+
+    def count_rows(self) -> int:
+        """Return how many rows are there."""
+
+    def has_ended(self) -> bool:
+        """Whether the last one is."""
+
+
+class Filled(Protocol):
+    """What a side fills."""
+
+    def empty(self) -> None:
+        """Make it anew."""
+
+    def watching(self) -> AbstractContextManager[Watch]:
+        """Keep a connection open that asks how far a side is."""
+
+    def compare(self, expected: Any) -> None:
+        """Raise WrongRowsError unless it holds exactly what is expected."""
 
 
 class SideFailedError(Exception):
@@ -38,7 +61,7 @@ class Side:
     `check` raises when what it left besides the table is not right."""
 
     name: str
-    commands: Callable[[Topic, Target, Path], Sequence[Command]]
+    commands: Callable[[Topic, Any, Path], Sequence[Command]]
     ends_itself: bool = False
     check: Callable[[Topic, Path], None] = lambda _topic, _folder: None
 
@@ -61,8 +84,8 @@ class Turn:
 def take_turn(
     side: Side,
     topic: Topic,
-    target: Target,
-    expected: Mapping[str, Customer],
+    target: Filled,
+    expected: Any,
     folder: Path,
     *,
     timeout_s: float = 1200,
@@ -101,7 +124,7 @@ def _start(command: Command, log: Path) -> subprocess.Popen[bytes]:
 
 
 def _watch(
-    running: Sequence[subprocess.Popen[bytes]], target: Target, folder: Path, timeout_s: float
+    running: Sequence[subprocess.Popen[bytes]], target: Filled, folder: Path, timeout_s: float
 ) -> tuple[int, float, float, float]:
     """Return the rows of the first moment, and seconds, CPU seconds and peak memory from then to the last row."""
     deadline = time.monotonic() + timeout_s

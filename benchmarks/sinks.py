@@ -20,7 +20,11 @@ def sink(ground: Ground) -> Side:
     """Return `instep sink` with a group of its own for each turn."""
 
     def commands(topic: Topic, store: SinkStore, folder: Path) -> Sequence[Command]:
-        return [Command([INSTEP, "sink", "-c", str(_configuration(ground, topic, store, folder))])]
+        return [
+            Command(
+                [INSTEP, "sink", "-c", str(configuration(ground, topic.name, store.url, folder, free_port()))]
+            )
+        ]
 
     return Side("instep sink", commands)
 
@@ -48,7 +52,7 @@ def bare_upsert(ground: Ground, filled: str) -> Side:
     """Return the side that upserts the rows of a filled store, at the URL `filled`, into tables like the sink's."""
 
     def commands(topic: Topic, store: SinkStore, folder: Path) -> Sequence[Command]:
-        file = _configuration(ground, topic, store, folder)
+        file = configuration(ground, topic.name, store.url, folder, free_port())
         subprocess.run([INSTEP, "db", "upgrade", "-c", str(file)], check=True, capture_output=True)
         return [
             Command([sys.executable, "-m", "benchmarks.bare_rows", "--source", filled, "--url", store.url])
@@ -57,14 +61,15 @@ def bare_upsert(ground: Ground, filled: str) -> Side:
     return Side("bare upsert", commands)
 
 
-def _configuration(ground: Ground, topic: Topic, store: SinkStore, folder: Path) -> Path:
+def configuration(ground: Ground, errors_topic: str, store_url: str, folder: Path, port: int) -> Path:
+    """Write the configuration of a sink that listens on a port; returns the file."""
     content = {
         "kafka": {
             "bootstrap": ground.bootstrap,
             "group": f"instep-{uuid4().hex}",
-            "errors_topic": topic.name,
+            "errors_topic": errors_topic,
         },
-        "apps": {"erp": {}, "crm": {"connector": "sql", "url": store.url}},
+        "apps": {"erp": {}, "crm": {"connector": "sql", "url": store_url}},
         "mappings": {
             "customers": {
                 "source": {"app": "erp", "entity": "customers", "topic": "erp.customers", "key": "number"},
@@ -73,7 +78,7 @@ def _configuration(ground: Ground, topic: Topic, store: SinkStore, folder: Path)
             }
         },
         "worker": {"state": {"url": f"sqlite:///{folder}/state.db"}},
-        "sink": {"store": {"url": store.url}, "listen": f"127.0.0.1:{free_port()}"},
+        "sink": {"store": {"url": store_url}, "listen": f"127.0.0.1:{port}"},
     }
     file = folder / "instep.yaml"
     file.write_text(yaml.safe_dump(content, sort_keys=False))

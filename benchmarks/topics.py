@@ -86,10 +86,12 @@ def produce(bootstrap: str, name: str, messages: Iterable[tuple[Message, int | N
     count = size = 0
     send, poll = producer.produce, producer.poll
     for message, partition in messages:
-        where = {} if partition is None else {"partition": partition}
+        options: dict[str, Any] = {"headers": message.headers}
+        if partition is not None:
+            options["partition"] = partition
         while True:
             try:
-                send(name, message.value, message.key, headers=message.headers, **where)
+                send(name, message.value, message.key, **options)
                 break
             except BufferError:
                 poll(0.05)

@@ -120,7 +120,11 @@ def _append(
     ]
     lines += ["| " + " | ".join(heads) + " |", "| --- |" + " ---: |" * (len(heads) - 1)]
     lines += ["| " + " | ".join(row) + " |" for row in rows]
-    lines += ["", *(f"- {line}" for line in (*verdicts, *section.remarks)), ""]
+    append_lines([*lines, "", *(f"- {line}" for line in (*verdicts, *section.remarks)), ""], results)
+
+
+def append_lines(lines: Sequence[str], results: Path) -> None:
+    """Append a section's lines to the results."""
     if not results.exists():
         results.write_text(f"# Results\n\n{HOW}\n\n")
     with results.open("a") as file:
