@@ -42,7 +42,10 @@ from sink.store.tables import entry
 BY_GROUP_UP_TO = 200
 # SQLite sorts so many faster than it looks for them in the order of time
 _SORTED_UP_TO = 20_000
-_NEWEST_FOUND = (literal_column("last_failed_us").desc(), literal_column("id").desc())
+_NEWEST_FOUND: tuple[ColumnElement[Any], ...] = (
+    literal_column("last_failed_us").desc(),
+    literal_column("id").desc(),
+)
 
 
 def is_by_group(connection: Connection, wanted: Filter) -> bool:

@@ -132,7 +132,8 @@ def _within_bound(connection: Connection, fresh: Sequence[Sighting]) -> tuple[li
     mappings = sorted({name(each.cause.mapping) for each in fresh})
     counts = select(group.c.mapping, func.count()).where(bulk.among(connection, group.c.mapping, mappings))
     number: Counter[str] = Counter(dict(connection.execute(counts.group_by(group.c.mapping)).all()))
-    kept, beyond = [], []
+    kept: list[Sighting] = []
+    beyond: list[Sighting] = []
     for each in fresh:
         mapping = name(each.cause.mapping)
         number[mapping] += 1
