@@ -86,12 +86,14 @@ def environment() -> Environment:
     )
     filters = {
         "inert": _inert,
+        "mapping": words.mapping,
         "ago": _ago,
         "exact": exact,
         "number": words.number,
         "entries": words.entries,
         "count": words.count,
         "span": words.span,
+        "length_of_time": words.length,
         "weblink": web_link,
     }
     made.filters.update(filters)

@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from types import MappingProxyType
 
+from schemas.events import ALL_MAPPINGS
+from sink.console.inert import inert
 from sink.states import State
 
 _UNITS = ((86_400, "d"), (3600, "h"), (60, "min"), (1, "s"))
@@ -30,6 +32,11 @@ ENDED: Mapping[str, str] = MappingProxyType(
 """What ended a resolved entry."""
 
 
+def mapping(name: str) -> str:
+    """Return what a mapping is called; what concerns an app stands in none."""
+    return "whole app" if name == ALL_MAPPINGS else inert(name)
+
+
 def number(value: float) -> str:
     """Return a number with its thousands apart."""
     return f"{value:,}"
@@ -52,6 +59,15 @@ def span(seconds: float) -> str:
         if whole >= size:
             return f"{whole // size} {unit}"
     return "0 s"
+
+
+def length(seconds: float) -> str:
+    """Return a length of time in words, in its largest unit: `7 days`."""
+    whole = int(seconds)
+    for size, unit in ((86_400, "day"), (3600, "hour"), (60, "minute")):
+        if whole >= size:
+            return count(whole // size, unit)
+    return count(whole, "second")
 
 
 def ago(us: int, now_us: int) -> str:
