@@ -9,6 +9,7 @@ from benchmarks import (
     bench_bad,
     bench_pages,
     bench_postgres,
+    bench_purge,
     bench_sink,
     bench_targets,
     bench_typed,
@@ -23,6 +24,7 @@ BENCHMARKS = {
     "sink": bench_sink.run,
     "backlog": bench_backlog.run,
     "pages": bench_pages.run,
+    "purge": bench_purge.run,
 }
 RESULTS = Path(__file__).with_name("RESULTS.md")
 

@@ -45,8 +45,8 @@ _COLUMNS = {
     "worker_version": "'1'",
     "replay_topic": "'group.replay'",
     "resolved_by": "CASE WHEN i >= {relevant} THEN 'superseded' END",
-    "closed_us": "CASE WHEN i >= {relevant} THEN {now} - i % 7 * {day} END",
-    "ages_from_us": "CASE WHEN i >= {relevant} THEN {now} - i % 7 * {day} END",
+    "closed_us": "CASE WHEN i >= {relevant} THEN {closed} END",
+    "ages_from_us": "CASE WHEN i >= {relevant} THEN {closed} END",
     "group_id": "'group ' || i % {groups}",
     "group_version": "1",
     "failed_replays": "0",
@@ -62,17 +62,27 @@ _HEX = {
 }
 
 
-def fill_store(url: str, entries: int, relevant: int, groups: int) -> None:
+def fill_store(url: str, entries: int, relevant: int, groups: int, *, closed_days_ago: int = 0) -> None:
     """Make the tables and fill them; `relevant` of the entries are not closed."""
     engine = create_engine(url)
     upgrade(engine)
-    now_us = time.time_ns() // 1000
+    dialect, now_us = engine.dialect.name, time.time_ns() // 1000
+    values = ", ".join(_COLUMNS.values()).format(
+        hex=_HEX[dialect],
+        mappings=MAPPINGS,
+        relevant=relevant,
+        groups=groups,
+        now=now_us,
+        closed=now_us - closed_days_ago * _DAY_US,
+        day=_DAY_US,
+        codes=" ".join(f"WHEN {number} THEN '{code}'" for number, code in enumerate(_CODES)),
+    )
     with engine.begin() as connection:
         for index in entry.indexes:
             index.drop(connection)
     for start in range(0, entries, _CHUNK):
         with engine.begin() as connection:
-            _insert(connection, start, min(start + _CHUNK, entries), relevant, groups, now_us)
+            _insert(connection, values, start, min(start + _CHUNK, entries))
     with engine.begin() as connection:
         for index in entry.indexes:
             index.create(connection)
@@ -82,25 +92,13 @@ def fill_store(url: str, entries: int, relevant: int, groups: int) -> None:
     engine.dispose()
 
 
-def _insert(connection: Connection, start: int, end: int, relevant: int, groups: int, now_us: int) -> None:
-    dialect = connection.dialect.name
-    known = {
-        "hex": _HEX[dialect],
-        "mappings": MAPPINGS,
-        "relevant": relevant,
-        "groups": groups,
-        "now": now_us,
-        "day": _DAY_US,
-        "codes": " ".join(f"WHEN {number} THEN '{code}'" for number, code in enumerate(_CODES)),
-    }
-    values = ", ".join(value.format(**known) for value in _COLUMNS.values())
+def _insert(connection: Connection, values: str, start: int, end: int) -> None:
     names = ", ".join(f'"{name}"' for name in _COLUMNS)
-    series = _SERIES[dialect].format(start=start, end=end)
-    # no `%` of ours is a parameter's
+    series = _SERIES[connection.dialect.name].format(start=start, end=end)
+    statement = f"INSERT INTO {entry.name} ({names}) SELECT {values} FROM {series}"
+    # psycopg takes a single % for a parameter
     connection.exec_driver_sql(
-        f"INSERT INTO {entry.name} ({names}) SELECT {values} FROM {series}".replace("%", "%%")
-        if dialect == "postgresql"
-        else f"INSERT INTO {entry.name} ({names}) SELECT {values} FROM {series}"
+        statement.replace("%", "%%") if connection.dialect.name == "postgresql" else statement
     )
 
 
