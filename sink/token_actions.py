@@ -1,7 +1,7 @@
 """What a person can have done to tokens, the same from every surface; each action is written to the audit log."""
 
 import secrets
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 
 from sink.actions import Actor, now_us
@@ -67,7 +67,7 @@ def revoke_token(store: Store, name_or_id: str, actor: Actor) -> Token | TokenRe
         deed = Deed(actor.name, actor.via, "revoke token", name_or_id[:LONGEST_NAME], len(revoked), outcome)
         audit.record(connection, deed, at_us)
     if revoked:
-        return revoked[0]
+        return replace(revoked[0], revoked_us=at_us)
     return TokenRefused(
         f'the token "{name_or_id}" is revoked already' if found else f'there is no token "{name_or_id}"'
     )

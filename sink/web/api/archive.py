@@ -37,9 +37,9 @@ class ClearForm(Form):
     """What is to be archived and deleted. `older_than` counts from when an entry was closed."""
 
     filter: EntryFilter = EntryFilter()
-    include_open: bool = Field(False, description="Delete entries too that are still relevant.")
+    include_open: bool = Field(default=False, description="Delete entries too that are still relevant.")
     archive: str | None = Field(
-        None,
+        default=None,
         pattern=f"^{_NAME.pattern}$",
         description="The name of the file to write in the sink's folder; left out: a new one.",
     )
@@ -51,7 +51,7 @@ def list_archives(_person: Admin, web: WebDep) -> list[ArchiveView]:
     found = [
         ArchiveView(name=file.name, bytes=stat.st_size, written_at=moment(stat.st_mtime_ns // 1000))
         for file in _folder(web).glob("*.avro")
-        if _NAME.fullmatch(file.name) and file.is_file() and (stat := file.stat())
+        if _NAME.fullmatch(file.name) and not file.is_symlink() and file.is_file() and (stat := file.stat())
     ]
     return sorted(found, key=lambda each: (each.written_at, each.name), reverse=True)
 

@@ -36,7 +36,7 @@ router = APIRouter(
 class EntryQuery(EntryFilter):
     """The parameters of the list of entries."""
 
-    id: Words = Field([], description="Ids of entries; the first digits suffice.")
+    id: Words = Field(default=[], description="Ids of entries; the first digits suffice.")
     limit: Limit = 50
     after: After = None
 
@@ -45,7 +45,7 @@ class BulkForm(SelectionForm, ActionForm):
     """What is to be done with which entries."""
 
     parked_too: bool | None = Field(
-        None,
+        default=None,
         description="Whether entries are meant too that three replays failed for; left out: if named by id.",
     )
 

@@ -3,20 +3,23 @@
 from typing import Annotated
 
 from fastapi import APIRouter, Query, Response
-from pydantic import BaseModel, Field
+from pydantic import AwareDatetime, BaseModel, Field
 
+from sink import group_actions
 from sink.actions import Wish
 from sink.desk.selection import Selection, read_cursor, write_cursor
-from sink.desk.wire import ActionForm, StepsView, Times, moment, moment_or_none
+from sink.desk.wire import ActionForm, Form, StepsView, Times, moment, moment_or_none
+from sink.group_actions import GroupRefusal, GroupRefused
 from sink.groups import GroupState
+from sink.moment import to_us
 from sink.store.groups import Group, GroupFilter, GroupOrder, group_key, read_group, read_groups
 from sink.web.access.need import Operator, Viewer
-from sink.web.api.acting import desk_of, etag
+from sink.web.api.acting import IfMatch, actor_of, desk_of, etag, wanted_version
 from sink.web.api.entries import steps_view
 from sink.web.api.once import IdempotencyKey, OnceRoute
 from sink.web.api.selecting import After, Limit, Words
 from sink.web.api.strict import Word
-from sink.web.problem import documented, not_found
+from sink.web.problem import ProblemError, documented, not_found
 from sink.web.web import Web, WebDep
 
 router = APIRouter(
@@ -56,6 +59,15 @@ class GroupPageView(BaseModel):
     after: str | None = Field(description="Send it as `after` for the next page; null: there is none.")
 
 
+class MuteForm(Form):
+    """Until when a group is to be out of sight; one of the two, or both."""
+
+    until: AwareDatetime | None = Field(default=None, description="ISO 8601 with its offset from UTC.")
+    up_to: int | None = Field(
+        default=None, ge=0, lt=1 << 31, description="Until it has more entries than this that are not closed."
+    )
+
+
 @router.get("")
 def list_groups(
     _person: Viewer,
@@ -93,6 +105,33 @@ def show_group(group_id: str, _person: Viewer, web: WebDep, response: Response) 
     return _view(found)
 
 
+@router.post("/{group_id}/mute", responses=documented(404, 409, 412))
+def mute(
+    group_id: str,
+    form: MuteForm,
+    person: Operator,
+    web: WebDep,
+    if_match: IfMatch = None,
+    _key: IdempotencyKey = None,
+) -> GroupView:
+    """Keep a group out of what is open until a time, or until it has more entries than `up_to`, whichever is first."""
+    version = wanted_version(if_match)
+    until_us = None if form.until is None else to_us(form.until)
+    actor, now_us = actor_of(person), web.clock_us()
+    done = group_actions.mute(web.store, group_id, until_us, form.up_to, actor, now_us, row_version=version)
+    return _told(done, had_version=version is not None)
+
+
+@router.post("/{group_id}/unmute", responses=documented(404, 409, 412))
+def unmute(
+    group_id: str, person: Operator, web: WebDep, if_match: IfMatch = None, _key: IdempotencyKey = None
+) -> GroupView:
+    """Let a muted group be seen among what is open again."""
+    version = wanted_version(if_match)
+    done = group_actions.unmute(web.store, group_id, actor_of(person), web.clock_us(), row_version=version)
+    return _told(done, had_version=version is not None)
+
+
 @router.post("/{group_id}/actions", responses=documented(404))
 def act_on_group(
     group_id: str, form: ActionForm, person: Operator, web: WebDep, _key: IdempotencyKey = None
@@ -110,6 +149,20 @@ def _group(web: Web, group_id: str) -> Group:
     if found is None:
         raise not_found("group")
     return found
+
+
+def _told(done: Group | GroupRefused, *, had_version: bool) -> GroupView:
+    if not isinstance(done, GroupRefused):
+        return _view(done)
+    word = done.reason.name.lower()
+    match done.reason:
+        case GroupRefusal.NOT_FOUND:
+            raise not_found("group")
+        case GroupRefusal.CHANGED if had_version:
+            detail = "The group changed since you looked at it; read it again."
+            raise ProblemError(412, "stale", detail, refused=word)
+        case reason:
+            raise ProblemError(409, "refused", f"This cannot be done: {reason}.", refused=word)
 
 
 def _view(group: Group) -> GroupView:

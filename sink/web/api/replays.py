@@ -91,16 +91,18 @@ class ItemPageView(BaseModel):
 class JobForm(SelectionForm):
     """The job to start."""
 
-    decision: Decision = Field(Decision.RETRY, description="retry: try the change again; drop: give it up")
+    decision: Decision = Field(
+        default=Decision.RETRY, description="retry: try the change again; drop: give it up"
+    )
     corrections: dict[Word, Any] | None = Field(
-        None,
+        default=None,
         description="Target fields with the values to write instead, for this one replay; for a few entries.",
     )
     rate_per_s: int | None = Field(
-        None, ge=1, le=100_000, description="Left out: as configured; null: as fast as possible."
+        default=None, ge=1, le=100_000, description="Left out: as configured; null: as fast as possible."
     )
     canaries: int | None = Field(
-        None, ge=0, le=1000, description="How many go first; left out: as configured."
+        default=None, ge=0, le=1000, description="How many go first; left out: as configured."
     )
 
 

@@ -25,16 +25,18 @@ _OLDER = "What last failed longer ago, such as 7d or 12h."
 class EntryFilter(Form):
     """Which entries are meant; a part that is left out leaves all. Several values of one part: any of them."""
 
-    state: Words = Field([], description=_STATE)
-    mapping: Words = Field([])
-    category: Words = Field([], description="Such as data or setup.")
-    code: Words = Field([], description="Error codes of the catalogue.")
-    record: Words = Field([], description="Ids of source records.")
-    group: Words = Field([], description="Ids of groups.")
-    fixer: Words = Field([], description="Who can put it right: user, admin, developer, nobody.")
-    text: Word | None = Field(None, description="Stands in the message, or the record's id begins with it.")
-    older_than: Word | None = Field(None, description=_OLDER)
-    newer_than: Word | None = Field(None, description="What failed since then, such as 30m.")
+    state: Words = Field(default=[], description=_STATE)
+    mapping: Words = Field(default=[])
+    category: Words = Field(default=[], description="Such as data or setup.")
+    code: Words = Field(default=[], description="Error codes of the catalogue.")
+    record: Words = Field(default=[], description="Ids of source records.")
+    group: Words = Field(default=[], description="Ids of groups.")
+    fixer: Words = Field(default=[], description="Who can put it right: user, admin, developer, nobody.")
+    text: Word | None = Field(
+        default=None, description="Stands in the message, or the record's id begins with it."
+    )
+    older_than: Word | None = Field(default=None, description=_OLDER)
+    newer_than: Word | None = Field(default=None, description="What failed since then, such as 30m.")
 
     def selection(self, ids: tuple[str, ...] = ()) -> Selection:
         """Return what is selected."""

@@ -53,7 +53,7 @@ class TokenForm(Form):
     name: Annotated[Word, Field(max_length=100)]
     role: Role
     expires: Word | None = Field(
-        None, description="After how long it opens nothing more, such as 90d; null: never."
+        default=None, description="After how long it opens nothing more, such as 90d; null: never."
     )
 
 
