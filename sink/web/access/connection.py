@@ -11,6 +11,8 @@ MOST_CONNECTIONS = 400
 HEAD_WITHIN_S = 10.0
 """From the connection's begin, or the last answer, until a request's line and headers are there."""
 BODY_WITHIN_S = 20.0
+"""From the head until the body is there, and a second more for every so many bytes that came:"""
+SLOWEST_BYTES_S = 64 * 1024
 TAKEN_WITHIN_S = 30.0
 """How long an answer waits for a client that does not take it."""
 LARGEST_HEAD_BYTES = 32 * 1024
@@ -22,6 +24,7 @@ class PatientConnection(H11Protocol):
     idle_since = 0.0
     _deadline: asyncio.TimerHandle | None = None
     _untaken: asyncio.TimerHandle | None = None
+    _body_bytes = 0
 
     @property
     def busy(self) -> bool:
@@ -52,6 +55,7 @@ class PatientConnection(H11Protocol):
     def data_received(self, data: bytes) -> None:
         """Take what the client sends."""
         was_busy = self.busy
+        self._body_bytes += len(data)
         super().data_received(data)
         self._allow_for_request(begins=not was_busy)
 
@@ -65,7 +69,7 @@ class PatientConnection(H11Protocol):
         """The client does not take what it asked for."""
         super().pause_writing()
         _stop(self._untaken)
-        self._untaken = self._after(TAKEN_WITHIN_S)
+        self._untaken = self.loop.call_later(TAKEN_WITHIN_S, self.cut)
 
     def resume_writing(self) -> None:
         """The client took it."""
@@ -78,6 +82,7 @@ class PatientConnection(H11Protocol):
         if not self.cycle.more_body:
             _stop(self._deadline)
         elif begins:
+            self._body_bytes = 0
             self._allow(BODY_WITHIN_S)
 
     def _allow(self, seconds: float) -> None:
@@ -86,7 +91,15 @@ class PatientConnection(H11Protocol):
         self._deadline = self._after(seconds)
 
     def _after(self, seconds: float) -> asyncio.TimerHandle:
-        return self.loop.call_later(seconds, self.cut)
+        return self.loop.call_later(seconds, self._too_late)
+
+    def _too_late(self) -> None:
+        earned_s = self._body_bytes / SLOWEST_BYTES_S if self.busy and self.cycle.more_body else 0.0
+        self._body_bytes = 0
+        if earned_s > 0:
+            self._deadline = self._after(earned_s)
+        else:
+            self.cut()
 
 
 def _stop(timer: asyncio.TimerHandle | None) -> None:
