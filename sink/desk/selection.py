@@ -67,18 +67,18 @@ class Selection:
 
 def to_filter(selection: Selection, now_us: int, *, closed_too: bool = False) -> Filter:
     """Return the entries that are meant: without states named, those that are not closed."""
-    states = tuple(State(_known("state", state, list(State))) for state in selection.states)
+    states = tuple(State(known("state", state, list(State))) for state in selection.states)
     if not states and not closed_too and not selection.ids:
         states = tuple(sorted(RELEVANT))
     return Filter(
         ids=tuple(selection.ids),
         states=states,
         mappings=tuple(selection.mappings),
-        categories=tuple(_known("category", each, list(Category)) for each in selection.categories),
-        codes=tuple(_known("code", code, list(catalogue())) for code in selection.codes),
+        categories=tuple(known("category", each, list(Category)) for each in selection.categories),
+        codes=tuple(known("code", code, list(catalogue())) for code in selection.codes),
         records=tuple(selection.records),
         groups=tuple(selection.groups),
-        fixers=tuple(_known("fixer", fixer, list(Fixer)) for fixer in selection.fixers),
+        fixers=tuple(known("fixer", fixer, list(Fixer)) for fixer in selection.fixers),
         text=selection.text,
         failed_before_us=_before(selection.older_than, now_us, "older-than"),
         failed_after_us=_before(selection.newer_than, now_us, "newer-than"),
@@ -126,10 +126,11 @@ def _whole_id(connection: Connection, typed: str) -> str:
     return found[0] if found else typed
 
 
-def _known(what: str, value: str, known: Sequence[str]) -> str:
-    if value not in known:
-        listed = ", ".join(known) if len(known) <= 10 else "those of `instep explain`"
-        raise WrongUse(f'there is no {what} "{value}"; known are {listed}.{did_you_mean(value, known)}')
+def known(what: str, value: str, names: Sequence[str]) -> str:
+    """Return the value if it is one of the names, or raise WrongUse."""
+    if value not in names:
+        listed = ", ".join(names) if len(names) <= 10 else "those of `instep explain`"
+        raise WrongUse(f'there is no {what} "{value}"; known are {listed}.{did_you_mean(value, names)}')
     return value
 
 
