@@ -22,6 +22,37 @@ from instep.selecting import (
     Yes,
 )
 
+Rate = Annotated[
+    int | None,
+    typer.Option(
+        "--rate",
+        min=0,
+        max=100_000,
+        help="Entries a second; 0: as fast as possible; left out: as configured.",
+    ),
+]
+Canaries = Annotated[
+    int | None,
+    typer.Option(
+        "--canaries",
+        min=0,
+        max=1000,
+        help="How many entries go first; the job stops itself if half of them fail. Left out: as configured.",
+    ),
+]
+Assigned = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set",
+        metavar="FIELD=VALUE",
+        help="Write this to a field of the target, this once; more than once for several fields.",
+    ),
+]
+Nulls = Annotated[
+    list[str] | None,
+    typer.Option("--set-null", metavar="FIELD", help="Leave a field of the target empty, this once."),
+]
+
 
 def replay(
     *,
@@ -44,28 +75,46 @@ def replay(
     timeout_s: Annotated[
         float | None,
         typer.Option(
-            "--timeout", min=0.1, metavar="SECONDS", help="Wait no longer; left out: as the sink does."
+            "--timeout",
+            min=0.1,
+            metavar="SECONDS",
+            help="Wait no longer, for a job: without any progress; left out: as the sink does.",
         ),
     ] = None,
+    rate: Rate = None,
+    canaries: Canaries = None,
+    assigned: Assigned = None,
+    nulls: Nulls = None,
     dry_run: DryRun = False,
+    yes: Yes = False,
     as_json: AsJson = False,
 ) -> None:
     """Have changes tried again. The running sink sends them; the worker says what became of them.
 
     A replay never overwrites anything newer: if the record has changed since, that change counts.
 
+    More than 1000 entries, those of a group, and whatever has --rate, --canaries or --set, are replayed by a job: see `instep replays`.
+
     ```
     instep errors replay 3f2a --wait
     instep errors replay --mapping customers --code too_long --wait
+    instep errors replay --group 9c41 --rate 200 --wait
+    instep errors replay 3f2a --set name="Adatum Ltd" --wait
     ```
     """
     from sink.console.acting import Manner, Wait
     from sink.console.acting import replay as run
+    from sink.console.starting import corrections
+    from sink.desk.jobs import JobWish
 
     selected = selection(ids, states, mappings, categories, codes, records, groups, older_than, newer_than)
     with at_desk(config, url, token_file) as desk:
         patience = Wait(timeout_s or desk.replay_timeout_s) if wait else None
-        raise typer.Exit(run(desk, selected, Manner(dry_run, agree, as_json), patience))
+        corrected = corrections(assigned or (), nulls or ())
+        plain = corrected is None and rate is None and canaries is None
+        wish = None if plain else JobWish(corrected, rate, canaries)
+        manner = Manner(dry_run, agree if yes or corrected is None else ask, as_json)
+        raise typer.Exit(run(desk, selected, manner, patience, wish))
 
 
 def resolve(

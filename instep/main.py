@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from instep import config, db, errors, token, topics
+from instep import config, db, errors, replays, token, topics
 from instep.demo import demo
 from instep.exit import CODES_HELP, Exit
 from instep.explain import explain
@@ -41,6 +41,7 @@ for _command in (worker, sink, explain, demo):
     app.command(epilog=CODES_HELP)(_command)
 for _group, _name in (
     (errors.app, "errors"),
+    (replays.app, "replays"),
     (token.app, "token"),
     (config.app, "config"),
     (topics.app, "topics"),

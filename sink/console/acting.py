@@ -6,13 +6,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import typer
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from sink.actions import Wish, now_us
 from sink.console import shown
 from sink.console.inert import inert
+from sink.console.progress import progress_bar
+from sink.console.starting import Start, start_job
 from sink.desk.desk import Chosen, Desk
+from sink.desk.jobs import JobWish
 from sink.desk.selection import Selection, WrongUse
 from sink.states import Action, Refusal, Verdict, refusal
 from sink.store.entries import Tally
@@ -20,6 +21,8 @@ from sink.store.transitions import Moved, Refused, Step
 
 _LOOK_AGAIN_S = 0.3
 _SHOWN_AT_MOST = 20
+# more entries than this are replayed by a job
+MANY = 1000
 _GOOD = frozenset({Verdict.RESOLVED, Verdict.SUPERSEDED})
 _VERBS = {
     Action.REPLAY: ("replay", "asked for; the running sink sends the request to the worker"),
@@ -52,11 +55,20 @@ class Wait:
     seconds: float
 
 
-def replay(desk: Desk, selection: Selection, manner: Manner, wait: Wait | None) -> int:
-    """Ask for replays and, with `wait`, tell what the workers answered; 1 when one was refused or did not resolve."""
+def replay(
+    desk: Desk, selection: Selection, manner: Manner, wait: Wait | None, wish: JobWish | None = None
+) -> int:
+    """Ask for replays and, with `wait`, tell what the workers answered; 1 when one was refused or did not resolve.
+
+    Many entries, those of a group, and what is to be done as `wish` says, are a job.
+    """
     chosen = _chosen(desk, selection, Action.REPLAY)
     if manner.dry_run:
         return _preview(chosen, Action.REPLAY)
+    if wish is not None or selection.groups or len(chosen.ids) > MANY:
+        patience_s = None if wait is None else wait.seconds
+        how = Start(manner.ask, manner.as_json, patience_s)
+        return start_job(desk, selection, chosen.ids, wish or JobWish(), how)
     steps = _act(desk, chosen, Wish(Action.REPLAY, named=bool(selection.ids)), "asking")
     moved = {step.replay_id: step.entry_id for step in steps if isinstance(step, Moved) and step.replay_id}
     refused = [step for step in steps if isinstance(step, Refused)]
@@ -96,7 +108,7 @@ def _chosen(desk: Desk, selection: Selection, action: Action) -> Chosen:
 
 
 def _act(desk: Desk, chosen: Chosen, wish: Wish, doing: str) -> list[Step]:
-    with _progress() as progress:
+    with progress_bar() as progress:
         task = progress.add_task(doing, total=len(chosen.ids))
         return desk.act(chosen.ids, wish, lambda done: progress.advance(task, done))
 
@@ -137,7 +149,7 @@ def _print_refused(refused: Sequence[Refused]) -> None:
 def _wait_for(desk: Desk, replay_ids: Sequence[str], wait: Wait) -> dict[str, tuple[Verdict, str | None]]:
     verdicts: dict[str, tuple[Verdict, str | None]] = {}
     until = time.monotonic() + wait.seconds
-    with _progress() as progress:
+    with progress_bar() as progress:
         task = progress.add_task("waiting for the worker", total=len(replay_ids))
         while len(verdicts) < len(replay_ids) and time.monotonic() < until:
             verdicts |= desk.verdicts([each for each in replay_ids if each not in verdicts])
@@ -191,9 +203,3 @@ def _print_verdicts(
 
 def _entries(number: int) -> str:
     return f"{number} {'entry' if number == 1 else 'entries'}"
-
-
-def _progress() -> Progress:
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    console = Console(stderr=True)
-    return Progress(*columns, console=console, transient=True, disable=not console.is_terminal)

@@ -13,6 +13,7 @@ from sink import actions, reimport
 from sink.actions import Actor, Restored, Wish, clearable
 from sink.archive import open_archive
 from sink.desk.desk import Chosen, ClearDone, ClearPlan, EntryDetail, EntryPage, Message, Progress, Unreadable
+from sink.desk.jobs import DirectJobs, JobDesk
 from sink.desk.selection import (
     Selection,
     over_before,
@@ -53,6 +54,7 @@ class DirectDesk:
         clock_us: Callable[[], int] = actions.now_us,
     ) -> None:
         self.replay_timeout_s = float(config.sink.replay_timeout_s)
+        self.jobs: JobDesk = DirectJobs(store, actor, config)
         self._store = store
         self._actor = actor
         self._config = config

@@ -13,7 +13,7 @@ from sink.jobs import JobStep
 from sink.store.jobs import Job, JobItem, find_jobs, job_key, read_items, read_job, read_jobs
 from sink.store.store import Store
 
-_SHORTEST_ID = 4
+SHORTEST_ID = 4
 _TAKE = {JobStep.PAUSE: pause_job, JobStep.RESUME: resume_job, JobStep.CANCEL: cancel_job}
 
 
@@ -88,7 +88,7 @@ class DirectJobs:
         """Return one job, by an id of which the first digits suffice."""
         with self._store.reading() as connection:
             exact = read_job(connection, typed_id)
-            if exact is not None or len(typed_id) < _SHORTEST_ID:
+            if exact is not None or len(typed_id) < SHORTEST_ID:
                 return exact
             found = find_jobs(connection, typed_id.strip().lower())
             if len(found) > 1:

@@ -14,6 +14,8 @@ from sink.actions import Restored, Wish
 from sink.archive import ArchiveError
 from sink.desk import wire
 from sink.desk.desk import Chosen, ClearDone, ClearPlan, EntryDetail, EntryPage, Message, Progress, Unreadable
+from sink.desk.jobs import JobDesk
+from sink.desk.remote_jobs import RefusedError, RemoteJobs
 from sink.desk.selection import Selection, WrongUse
 from sink.reimport import Reimported
 from sink.states import Verdict
@@ -55,6 +57,7 @@ class RemoteDesk:
 
     def __init__(self, client: httpx2.Client) -> None:
         self._client = client
+        self.jobs: JobDesk = RemoteJobs(self)
 
     def list_entries(self, selection: Selection, *, limit: int, after: str | None) -> EntryPage:
         """Return a page of entries, the last failed first."""
@@ -158,6 +161,21 @@ class RemoteDesk:
         done = self._post(wire.ReimportedView, "/quarantine/reimport", {})
         return Reimported(done.imported, done.kept)
 
+    def get(self, path: str, parameters: Mapping[str, Any]) -> dict[str, Any] | None:
+        """Return what is at a path, None where there is nothing."""
+        try:
+            return self._get(dict[str, Any], path, parameters)
+        except _NotThereError:
+            return None
+
+    def post(self, path: str, content: Mapping[str, Any]) -> dict[str, Any]:
+        """Have something done and return what came of it; raises RefusedError when the sink refuses it."""
+        return self._post(dict[str, Any], path, content)
+
+    def selected(self, selection: Selection) -> dict[str, Any]:
+        """Return a selection as the API takes it."""
+        return _selected(selection)
+
     def _get(self, form: type[Answer], path: str, parameters: Mapping[str, Any]) -> Answer:
         return self._call(TypeAdapter(form), "GET", path, parameters=parameters)
 
@@ -212,6 +230,8 @@ def _refusal(problem: wire.Problem) -> Exception:
             return UnreachableError(f"the sink cannot answer: {said}")
         case _ if problem.type.endswith(":archive"):
             return ArchiveError(said)
+        case HTTPStatus.CONFLICT if problem.type.endswith(":refused"):
+            return RefusedError(said)
         case _:
             return WrongUse(said)
 

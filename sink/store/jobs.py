@@ -201,7 +201,7 @@ def next_items(connection: Connection, of: Job, limit: int, now_us: int) -> Next
         .limit(limit)
     )
     paused = {} if of.decision is Decision.DROP else paused_mappings(connection, now_us)
-    items = []
+    items: list[tuple[int, str]] = []
     for row in connection.execute(query):
         if row.mapping in paused:
             waits = f"waits: the target app of {row.mapping} is paused ({paused[row.mapping]})"

@@ -212,9 +212,9 @@ def _end(connection: Connection, rows: Sequence[Row[Any]], verdict: Verdict, now
     if not rows:
         return 0
     ids = [row.id for row in rows]
-    still = (bulk.among(connection, replay.c.id, ids), replay.c.verdict.is_(None))
+    still = [bulk.among(connection, replay.c.id, ids), replay.c.verdict.is_(None)]
     if verdict is Verdict.NOT_SENT:
-        still = (*still, replay.c.claimed_us.is_(None), replay.c.sent_us.is_(None))
+        still += [replay.c.claimed_us.is_(None), replay.c.sent_us.is_(None)]
     connection.execute(select(replay.c.id).where(*still).order_by(replay.c.id).with_for_update()).all()
     settled = update(replay).where(*still).values(verdict=verdict, verdict_us=now_us).returning(replay.c.id)
     ended = set(connection.scalars(settled))

@@ -406,7 +406,7 @@ def test_what_a_job_did_stands_in_the_audit_log(store: Store) -> None:
     sink.run()
     with store.reading() as connection:
         deeds = connection.execute(select(audit).where(audit.c.what.contains(new.id))).all()
-    assert sorted((deed.action, deed.count, deed.outcome) for deed in deeds) == [
+    assert sorted((deed.action, deed._mapping["count"], deed.outcome) for deed in deeds) == [
         ("replay", 3, "refused"),
         ("start job", 3, "done"),
     ]
