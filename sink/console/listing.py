@@ -94,7 +94,8 @@ def show_entry(desk: Desk, typed_id: str, *, with_message: bool, as_json: bool) 
     _print_past(console, entry, moment)
     for replay in detail.replays:
         answer = replay.verdict or ("sent, no answer yet" if replay.sent_us else "not sent yet")
-        asked = f"{shown.moment(replay.requested_us, moment)}  by {inert(replay.actor)}: {answer.replace('_', ' ')}"
+        why = f" ({inert(replay.code)})" if replay.code else ""
+        asked = f"{shown.moment(replay.requested_us, moment)}  by {inert(replay.actor)}: {answer.replace('_', ' ')}{why}"
         console.print(Text(f"  {replay.decision}  {asked}"))
     _print_message(console, detail)
     return 0

@@ -195,7 +195,6 @@ class LetterReplays:
                 # each message for itself: one that is refused takes no other with it
                 batch_size=0,
                 max_request_size=_LARGEST_BYTES,
-                buffer_memory=2 * _LARGEST_BYTES,
                 delivery_timeout_ms=_DELIVERED_WITHIN_MS,
                 request_timeout_ms=_ANSWERED_WITHIN_MS,
             )
