@@ -52,6 +52,7 @@ def run(*, exit_after: bool, turns: Sequence[Turn] = STORY) -> int:
         screen.welcome(len(turns))
         try:
             stage = _set_up(program, folder, console, stop, closing)
+            screen.page(stage.addresses)
             code = _play(stage, turns, screen)
             if not exit_after and not _stay_up(stage, screen):
                 code = FAILED
@@ -117,7 +118,7 @@ def _play(stage: Stage, turns: Sequence[Turn], screen: Screen) -> int:
     good = len(played) == len(turns) and not any(each.wrong for each in played)
     if not good:
         screen.logs(stage.programs.log_tails(_LOG_LINES))
-    screen.metrics(stage.addresses)
+    screen.addresses(stage.addresses)
     return DONE if good else FAILED
 
 
@@ -135,7 +136,7 @@ def _play_turn(stage: Stage, turn: Turn, screen: Screen) -> Played:
 
 def _stay_up(stage: Stage, screen: Screen) -> bool:
     """Wait for Ctrl-C; False when a program ended before that."""
-    screen.look_around(stage.configuration)
+    screen.look_around(stage.configuration, stage.addresses)
     try:
         stage.wait_for(lambda: False, float("inf"))
     except ProgramEndedError as error:

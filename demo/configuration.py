@@ -19,6 +19,11 @@ class Addresses:
     sink: str
 
     @property
+    def page(self) -> str:
+        """The URL of the sink's page."""
+        return f"http://{self.sink}/"
+
+    @property
     def worker_metrics(self) -> str:
         """The URL of the worker's metrics."""
         return f"http://{self.worker}/metrics"

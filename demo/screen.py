@@ -39,6 +39,11 @@ class Screen:
             sep="",
         )
 
+    def page(self, addresses: Addresses) -> None:
+        """Say where the page is, on which the story can be followed."""
+        self._console.print("The page, to follow the story in a browser: ", end="")
+        self._console.print(Text(addresses.page, style="bold"))
+
     def turn(self, number: int, turns: int, turn: Turn) -> None:
         """Say what is done in a turn, and what is expected of it."""
         self._console.print()
@@ -47,6 +52,7 @@ class Screen:
         )
         self._console.print(Text(turn.told))
         self._console.print(Text.assemble("Expected: ", (turn.outcome, "italic")))
+        self._console.print(Text.assemble("On the page: ", (turn.look, "italic")))
 
     def played(self, played: Played) -> None:
         """Say whether a turn went as it should."""
@@ -83,16 +89,18 @@ class Screen:
             self._console.print(Text(f"\nLast lines of the {name}'s log:", style="bold"))
             self._console.print(Text(tail), soft_wrap=True)
 
-    def metrics(self, addresses: Addresses) -> None:
-        """Say where the metrics are."""
-        self._console.print(f"\nMetrics of the worker  {addresses.worker_metrics}")
+    def addresses(self, addresses: Addresses) -> None:
+        """Say where the page and the metrics are."""
+        self._console.print(f"\nThe page               {addresses.page}")
+        self._console.print(f"Metrics of the worker  {addresses.worker_metrics}")
         self._console.print(f"Metrics of the sink    {addresses.sink_metrics}")
 
-    def look_around(self, configuration: Path) -> None:
+    def look_around(self, configuration: Path, addresses: Addresses) -> None:
         """Say what can be tried while everything is up."""
         folder, instep = configuration.parent, _instep()
         lines = (
-            "\nEverything is still up. To look around, in another terminal:",
+            f"\nEverything is still up. In a browser, {addresses.page} : one entry is left under Setup errors.",
+            "Discard it there with a reason, and the list is empty. Or look around in another terminal:",
             f"  export INSTEP_CONFIG={configuration}",
             f"  {instep} errors list",
             f"  {instep} errors list --state resolved",

@@ -13,13 +13,14 @@ from demo.stage import Stage
 class Turn:
     """One turn: what is told, what is done, and what it must lead to.
 
-    `outcome` says the expectation in words. `within_s` is how long it may take, on a slow machine too.
+    `outcome` says the expectation in words, `look` where the page shows it. `within_s` is how long it may take, on a slow machine too.
     """
 
     title: str
     told: str
     play: Callable[[Stage], None]
     outcome: str
+    look: str
     expected: Expected
     within_s: float = 30
 
@@ -107,6 +108,7 @@ STORY = (
         "The ERP saves three customers and two orders. Each save is one message in Kafka; the worker applies them to the CRM.",
         _clean,
         "all five are in the CRM, nothing is wrong",
+        "Sync status counts five records inserted; Overview says that nothing is wrong.",
         Expected(
             rows={
                 "C101": {"name": "Company C101", "city": "Utrecht", "email": "c101@example.com"},
@@ -120,6 +122,7 @@ STORY = (
         "Customer C101 moves to Delft.",
         _update,
         "C101 is in Delft in the CRM too",
+        "Sync status counts one modified.",
         Expected(rows={"C101": {"city": "Delft", "name": "Company C101"}}),
     ),
     Turn(
@@ -127,6 +130,7 @@ STORY = (
         "Customer C103 is deleted. The mapping says on_delete: propagate, so the CRM loses it too.",
         _delete,
         "C103 is gone from the CRM",
+        "Sync status counts one deleted.",
         Expected(rows={"C103": None, "C102": _THERE}),
     ),
     Turn(
@@ -134,6 +138,7 @@ STORY = (
         "Three customers are saved together. The name of C104 has 40 characters, and the CRM takes 30.",
         _too_long,
         "C104 is one entry; the two others went through",
+        "Record errors has C104; open it: what happened, why, what to do. Groups has its cause.",
         Expected(rows={"C104": None, "C105": _THERE, "C106": _THERE}, listed=_TOO_LONG),
     ),
     Turn(
@@ -142,6 +147,7 @@ STORY = (
         "the entry waits and is tried again by itself.",
         _duplicate,
         "C107 waits",
+        "Record errors has C107 too, as waiting.",
         Expected(rows={"C107": None}, listed=_TOO_LONG | {"C107": "duplicate_key waiting"}),
     ),
     Turn(
@@ -149,6 +155,7 @@ STORY = (
         "It was a mistake: the owner of C107 corrects its email in the ERP.",
         _correct,
         "C107 is in the CRM, its entry superseded",
+        "C107 is gone from Record errors, without anybody touching it.",
         Expected(
             rows={"C107": {"email": "c107@example.com"}}, listed=_TOO_LONG, closed={"C107": "superseded"}
         ),
@@ -158,6 +165,7 @@ STORY = (
         "Order O203 arrives, but its customer C108 has not come yet: topics are not in order with each other.",
         _orphan,
         "O203 waits",
+        "Overview counts O203 among what heals itself.",
         Expected(rows={"O203": None}, listed=_TOO_LONG | {"O203": "reference_missing waiting"}),
     ),
     Turn(
@@ -165,6 +173,7 @@ STORY = (
         "Now C108 comes. Nobody touches O203: the sink has it tried again after 5 s, then 15, then 60 …",
         _parent,
         "O203 healed itself",
+        "Overview again: nothing is left to heal.",
         Expected(
             rows={"C108": _THERE, "O203": {"account_number": "C108"}},
             listed=_TOO_LONG,
@@ -177,6 +186,7 @@ STORY = (
         "Some other program writes XML into the customers' topic. It cannot become a change, and it stops nobody.",
         _unreadable,
         "one entry says where the message stands",
+        "Setup errors has C109, for a developer. Open it: an admin sees its bytes.",
         Expected(listed=_TOO_LONG | _UNREADABLE),
     ),
     Turn(
@@ -185,6 +195,7 @@ STORY = (
         "pauses, reports the app once, and keeps its place in Kafka.",
         _lock,
         "paused, one entry for the app, none per record",
+        "Overview and Sync status say that the CRM is paused, and why.",
         Expected(listed=_TOO_LONG | _UNREADABLE | {"crm": "unavailable open"}, paused=True),
     ),
     Turn(
@@ -192,6 +203,7 @@ STORY = (
         "The lock is gone. The worker notices at its next probe.",
         _unlock,
         "all 50 are in the CRM, the app's entry closed itself",
+        "Sync status counts 50 more inserted, and nothing is paused.",
         Expected(
             rows=dict.fromkeys(_WHILE_LOCKED, _THERE),
             listed=_TOO_LONG | _UNREADABLE,
@@ -204,6 +216,7 @@ STORY = (
         "C110 has a credit limit of 20,000; a rule of the CRM allows 10,000. Waiting would not help, so the entry is open.",
         _rule,
         "C110 is one entry",
+        "Record errors has C110; open it: it tells what the CRM said.",
         Expected(rows={"C110": None}, listed=_TOO_LONG | _UNREADABLE | {"C110": "rejected_by_app open"}),
     ),
     Turn(
@@ -211,6 +224,7 @@ STORY = (
         "An administrator of the CRM allows 50,000, and has the change tried again. The worker says what became of it.",
         _replay,
         "C110 is in the CRM, its entry over by replay",
+        "Audit says who had C110 replayed, and through what.",
         Expected(
             rows={"C110": {"credit_limit": 20_000}},
             listed=_TOO_LONG | _UNREADABLE,
@@ -222,6 +236,7 @@ STORY = (
         "The owner of C104 shortens its name in the ERP. The entry from before closes itself: the list is true.",
         _shorten,
         "C104 is in the CRM, its entry superseded",
+        "Record errors is empty; Setup errors still has C109.",
         Expected(
             rows={"C104": {"name": "Longest Name Ltd"}},
             listed=_UNREADABLE,

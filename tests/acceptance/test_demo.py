@@ -82,6 +82,8 @@ def test_story_goes_as_told_and_leaves_nothing_behind(start: Start, tmp_path: Pa
     assert code == 0, told
     assert "NOT as expected" not in told
     assert told.count("$ instep errors list") == 14
+    assert told.count("On the page: ") == 14
+    assert re.search(r"The page +http://127\.0\.0\.1:\d+/\n", told)
     assert re.search(r"Metrics of the worker +http://127\.0\.0\.1:\d+/metrics", told)
     assert re.search(r"Metrics of the sink +http://127\.0\.0\.1:\d+/metrics", told)
     assert [line for line in told.splitlines() if len(line) > 80 or "\x1b" in line] == []
