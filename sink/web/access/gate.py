@@ -17,6 +17,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from sink.store.tokens import hash_secret
 from sink.web.access.admission import Admission
+from sink.web.access.connection import LARGEST_HEAD_BYTES
 from sink.web.access.cookie import cookie_name, drop_cookie
 from sink.web.access.forgery import SAFE_METHODS, is_from_elsewhere
 from sink.web.access.forwarded import Network, Origin, network_of, origin
@@ -26,6 +27,7 @@ from sink.web.access.person import Person
 from sink.web.problem import ProblemError, answer, by_status
 
 METRICS, SIGN_IN = "/metrics", "/sign-in"
+LONGEST_ADDRESS_BYTES = 8 * 1024
 # how many look into the store at once for who asks
 _LOOKING = 4
 _MOST_RECENT = 1024
@@ -79,6 +81,7 @@ class Gate:
 
     async def _decide(self, scope: Scope, headers: Mapping[str, str], asked: Origin) -> Person | None:
         """Return the person, or None where there need be none; raises ProblemError."""
+        _check_head(scope, headers)
         if is_from_elsewhere(scope["method"], headers, asked.host):
             raise by_status(403, "The request comes from the page of another site.")
         path = scope["path"]
@@ -183,6 +186,17 @@ class _Recent:
 
     def drop(self, secret_hash: str) -> None:
         self._hashes.pop(secret_hash, None)
+
+
+def _check_head(scope: Scope, headers: Mapping[str, str]) -> None:
+    """Raises ProblemError on what the HTTP library takes when it comes in one piece."""
+    if len(scope["raw_path"]) + len(scope["query_string"]) > LONGEST_ADDRESS_BYTES:
+        raise by_status(414, f"An address may have {LONGEST_ADDRESS_BYTES} bytes at most.")
+    if sum(len(name) + len(value) for name, value in scope["headers"]) > LARGEST_HEAD_BYTES:
+        raise by_status(431, f"The headers may have {LARGEST_HEAD_BYTES} bytes at most.")
+    if "content-length" in headers and "transfer-encoding" in headers:
+        # two servers in a row could disagree on where the request ends
+        raise by_status(400, "A request has a Content-Length or a Transfer-Encoding, not both.")
 
 
 def joined(headers: Sequence[tuple[bytes, bytes]]) -> dict[str, str]:
