@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from instep import errors_acting
+from instep import errors_acting, groups
 from instep.at_desk import TokenFile, Url, at_desk, refuse, selection
 from instep.configuration import DEFAULT_FILE, ConfigFile
 from instep.exit import CODES_HELP
@@ -148,3 +148,5 @@ def quarantine(
 
 
 app.command(epilog=CODES_HELP)(errors_acting.reimport)
+for _command in (groups.groups, groups.mute, groups.unmute):
+    app.command(epilog=CODES_HELP)(_command)

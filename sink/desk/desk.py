@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from sink.actions import Restored, Wish
+from sink.desk.groups import GroupDesk
 from sink.desk.jobs import JobDesk
 from sink.desk.selection import Selection
 from sink.reimport import Reimported
@@ -82,10 +83,12 @@ class Unreadable:
 class Desk(Protocol):
     """Reads and actions. Everything raises WrongUse for what makes no sense, UnreachableError when nobody answers.
 
-    `replay_timeout_s` is how long the sink itself waits for the answer to a replay; `jobs` are its replay jobs.
+    `replay_timeout_s` is how long the sink itself waits for the answer to a replay; `jobs` are its replay jobs,
+    `groups` the groups of its entries.
     """
 
     jobs: JobDesk
+    groups: GroupDesk
 
     @property
     def replay_timeout_s(self) -> float: ...  # noqa: D102  told above

@@ -13,6 +13,7 @@ from sink import actions, reimport
 from sink.actions import Actor, Restored, Wish, clearable
 from sink.archive import open_archive
 from sink.desk.desk import Chosen, ClearDone, ClearPlan, EntryDetail, EntryPage, Message, Progress, Unreadable
+from sink.desk.groups import DirectGroups, GroupDesk
 from sink.desk.jobs import DirectJobs, JobDesk
 from sink.desk.selection import (
     Selection,
@@ -55,6 +56,7 @@ class DirectDesk:
     ) -> None:
         self.replay_timeout_s = float(config.sink.replay_timeout_s)
         self.jobs: JobDesk = DirectJobs(store, actor, config)
+        self.groups: GroupDesk = DirectGroups(store, actor, clock_us)
         self._store = store
         self._actor = actor
         self._config = config

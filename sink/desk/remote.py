@@ -14,7 +14,9 @@ from sink.actions import Restored, Wish
 from sink.archive import ArchiveError
 from sink.desk import wire
 from sink.desk.desk import Chosen, ClearDone, ClearPlan, EntryDetail, EntryPage, Message, Progress, Unreadable
+from sink.desk.groups import GroupDesk
 from sink.desk.jobs import JobDesk
+from sink.desk.remote_groups import RemoteGroups
 from sink.desk.remote_jobs import RefusedError, RemoteJobs
 from sink.desk.selection import Selection, WrongUse
 from sink.reimport import Reimported
@@ -58,6 +60,7 @@ class RemoteDesk:
     def __init__(self, client: httpx2.Client) -> None:
         self._client = client
         self.jobs: JobDesk = RemoteJobs(self)
+        self.groups: GroupDesk = RemoteGroups(self)
 
     def list_entries(self, selection: Selection, *, limit: int, after: str | None) -> EntryPage:
         """Return a page of entries, the last failed first."""

@@ -16,7 +16,6 @@ from sqlalchemy import (
     and_,
     func,
     literal_column,
-    or_,
     select,
     true,
     union,
@@ -123,10 +122,12 @@ def _sorted_ids(
         bulk.among(connection, entry.c.group_id, sorted({group_id for group_id, _, _ in found})),
         bulk.among(connection, entry.c.state, sorted({state for _, state, _ in found})),
     )
-    if by_name is not None:
-        wanted = or_(wanted, by_name)
     few = sum(number for _, _, number in found) <= _SORTED_UP_TO
     # the sign keeps SQLite from the index over time
     moment = literal_column("+instep_entry.last_failed_us") if few else entry.c.last_failed_us
-    query = select(entry.c.id).where(wanted, *bounds).order_by(moment.desc(), entry.c.id.desc())
-    return list(connection.scalars(query.limit(limit)))
+    query = select(entry.c.last_failed_us, entry.c.id).where(wanted, *bounds)
+    ids = connection.execute(query.order_by(moment.desc(), entry.c.id.desc()).limit(limit)).all()
+    if by_name is not None:
+        named = select(entry.c.last_failed_us, entry.c.id).where(by_name, *bounds)
+        ids = [*ids, *connection.execute(named.order_by(*NEWEST_FIRST).limit(limit))]
+    return [entry_id for _, entry_id in sorted({(at_us, key) for at_us, key in ids}, reverse=True)[:limit]]
