@@ -51,8 +51,8 @@ class Problem(BaseModel):
     title: str
     status: int
     detail: str = Field(description="What happened and what to do, for people.")
-    wrong: list[Wrong] | None = Field(None, description="The parts of the request that are wrong.")
-    refused: str | None = Field(None, description="Why the step is not allowed, as a stable word.")
+    wrong: list[Wrong] | None = Field(default=None, description="The parts of the request that are wrong.")
+    refused: str | None = Field(default=None, description="Why the step is not allowed, as a stable word.")
 
 
 class RecordView(BaseModel):
@@ -283,10 +283,12 @@ class StepView(BaseModel):
 
     id: str
     done: bool
-    replay_id: str | None = Field(None, description="The replay that the sink sends for it.")
-    state: State | None = Field(None, description="Where a refused entry stands; null: there is none.")
-    refused: str | None = Field(None, description="Why not, as a stable word.")
-    why: str | None = Field(None, description="Why not, for people.")
+    replay_id: str | None = Field(default=None, description="The replay that the sink sends for it.")
+    state: State | None = Field(
+        default=None, description="Where a refused entry stands; null: there is none."
+    )
+    refused: str | None = Field(default=None, description="Why not, as a stable word.")
+    why: str | None = Field(default=None, description="Why not, for people.")
 
     @classmethod
     def of(cls, step: Step) -> "StepView":
@@ -324,7 +326,7 @@ class ActionForm(Form):
     """What is to be done."""
 
     action: Action
-    reason: str | None = Field(None, max_length=2000, description="Why; it is kept with the entry.")
+    reason: str | None = Field(default=None, max_length=2000, description="Why; it is kept with the entry.")
 
 
 class ClearPlanView(BaseModel):
