@@ -7,8 +7,10 @@ from instep.page import cli_page
 from schemas.catalogue import catalogue
 from schemas.catalogue_page import page as errors_page
 from schemas.config.page import configuration_page
+from sink.web.api.page import api_page
 
 PAGES = {
+    "api.md": api_page,
     "cli.md": lambda: cli_page(app),
     "configuration.md": configuration_page,
     "errors.md": lambda: errors_page(catalogue()),

@@ -1,12 +1,10 @@
 """The application that answers at the sink's port."""
 
-from fastapi import Depends, FastAPI
+from fastapi import FastAPI
 
 from sink.web import health
 from sink.web.access.install import install_access
-from sink.web.api import PREFIX
-from sink.web.api import routes as api
-from sink.web.api.strict import only_known_parameters
+from sink.web.api.document import ApiApp
 from sink.web.body import WholeBody
 from sink.web.faults import add_faults
 from sink.web.page import routes as page
@@ -17,18 +15,9 @@ from sink.web.web import Web
 
 def create_app(web: Web) -> FastAPI:
     """Return the application: health and metrics, the API, the pages."""
-    app = FastAPI(
-        title="Instep",
-        summary="What is wrong now between your applications, and what can be done about it.",
-        openapi_url="/api/openapi.json",
-        docs_url=None,
-        redoc_url=None,
-        redirect_slashes=False,
-    )
+    app = ApiApp()
     app.state.web = web
     app.include_router(health.router)
-    for router in api.ROUTERS:
-        app.include_router(router, prefix=PREFIX, dependencies=[Depends(only_known_parameters)])
     for router in page.ROUTERS:
         app.include_router(router, include_in_schema=False)
     add_faults(app, failing_page)

@@ -15,7 +15,10 @@ from sink.web.web import Web
 
 IfMatch = Annotated[
     str | None,
-    Header(description="The ETag that the thing had when you looked at it; 412 when it has changed since."),
+    Header(
+        alias="If-Match",
+        description="The ETag that the thing had when you looked at it; 412 when it has changed since.",
+    ),
 ]
 
 
