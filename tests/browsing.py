@@ -6,6 +6,10 @@ from urllib.parse import urljoin, urlsplit
 
 import httpx2
 
+_BLOCKS = frozenset(
+    {"br", "dd", "div", "dt", "h1", "h2", "h3", "li", "nav", "option", "p", "section", "td", "th"}
+)
+
 
 @dataclass(slots=True)
 class Form:
@@ -104,6 +108,8 @@ class _Reader(HTMLParser):
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         attributes = dict(attrs)
         self.elements.append((tag, attributes))
+        if tag in _BLOCKS:
+            self.words.append(" ")
         if tag == "form":
             self._form = Form(attributes.get("action") or "", (attributes.get("method") or "get").lower())
             self.forms.append(self._form)

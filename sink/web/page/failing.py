@@ -23,7 +23,8 @@ _TITLES = {
     429: "Too many requests",
     503: "The list cannot be read at the moment",
 }
-_STORE_AWAY = "store-away"
+# what only the store can be the reason of: that it is away, and that it cannot tell who asks
+_STORE_AWAY = ("urn:instep:problem:store-away", "urn:instep:problem:service-unavailable")
 _STORE_AWAY_WHY = (
     "The sink's database does not answer. Nothing is lost: failures wait in Kafka and are read when it is back. "
     "Load this page again in a moment; if it stays so, look at the database and at the sink's log."
@@ -44,7 +45,7 @@ def failing_page(request: Request, error: ProblemError) -> Response:
         status=problem.status,
         frame=NO_FRAME,
         title=_TITLES.get(problem.status, "Something went wrong"),
-        why=_STORE_AWAY_WHY if problem.type.endswith(_STORE_AWAY) else problem.detail,
+        why=_STORE_AWAY_WHY if problem.type in _STORE_AWAY else problem.detail,
         wrong=problem.wrong or [],
     )
     answer.headers.update(error.headers or {})
