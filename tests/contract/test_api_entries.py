@@ -129,7 +129,10 @@ def test_bulk_action_by_filter_moves_what_it_may_and_says_what_it_may_not(api: A
 
 def test_bulk_action_needs_ids_or_a_filter_that_says_something(api: Api, store: Store) -> None:
     told(store, failed())
-    for wanted in ({}, {"filter": {}}, {"ids": ["0" * 16], "filter": {"state": ["open"]}}, {"ids": []}):
+    wrong: list[dict[str, Any]] = [
+        {}, {"filter": {}}, {"ids": ["0" * 16], "filter": {"state": ["open"]}}, {"ids": []},
+    ]  # fmt: skip
+    for wanted in wrong:
         refused = problem(api.post("/entries/actions", {"action": "discard", **wanted}))
         assert refused["status"] == 422
     assert [entry.state for entry in entries(store)] == ["open"]
