@@ -147,7 +147,7 @@ STORY = (
         "the entry waits and is tried again by itself.",
         _duplicate,
         "C107 waits",
-        "Record errors has C107 too, as waiting.",
+        "Record errors has C107 too, as one that heals itself.",
         Expected(rows={"C107": None}, listed=_TOO_LONG | {"C107": "duplicate_key waiting"}),
     ),
     Turn(
@@ -165,7 +165,7 @@ STORY = (
         "Order O203 arrives, but its customer C108 has not come yet: topics are not in order with each other.",
         _orphan,
         "O203 waits",
-        "Overview counts O203 among what heals itself.",
+        "Overview counts one that is healing by itself.",
         Expected(rows={"O203": None}, listed=_TOO_LONG | {"O203": "reference_missing waiting"}),
     ),
     Turn(

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import pytest
@@ -21,10 +22,9 @@ DASHBOARD = ROOT / "deploy" / "grafana" / "instep.json"
 
 @dataclass(frozen=True, slots=True)
 class Watched:
-    """A running world, the database it writes to, and the Prometheus that watches it."""
+    """A running world and the Prometheus that watches it."""
 
     world: World
-    server: PostgresServer
     worker: Program
     sink: Program
     prometheus: Prometheus
@@ -35,11 +35,8 @@ class Watched:
         return self.prometheus.fired(time.monotonic() - self.since_s)
 
 
-@pytest.fixture
-def watched(
-    make_world: MakeWorld, own_postgres: PostgresServer, request: pytest.FixtureRequest
-) -> Iterator[Watched]:
-    crm = Target("postgres", own_postgres.postgres.url(own_postgres.postgres.create_database()))
+@contextmanager
+def running(make_world: MakeWorld, crm: Target, request: pytest.FixtureRequest) -> Iterator[Watched]:
     crm.execute("create table customers (number varchar(20) primary key, name varchar(10) not null)")
     world = make_world({"customers": mapping("customers", "number")}, crm)
     sink, worker = world.start_sink(), world.start_worker()
@@ -52,7 +49,22 @@ def watched(
         )
         # before its first look at them Prometheus misses both
         world.until(lambda: not prometheus.firing(), what="all is well")
-        yield Watched(world, own_postgres, worker, sink, prometheus, time.monotonic())
+        yield Watched(world, worker, sink, prometheus, time.monotonic())
+
+
+@pytest.fixture
+def watched(make_world: MakeWorld, sqlite_crm: Target, request: pytest.FixtureRequest) -> Iterator[Watched]:
+    with running(make_world, sqlite_crm, request) as watched:
+        yield watched
+
+
+@pytest.fixture
+def watched_with_server(
+    make_world: MakeWorld, own_postgres: PostgresServer, request: pytest.FixtureRequest
+) -> Iterator[Watched]:
+    crm = Target("postgres", own_postgres.postgres.url(own_postgres.postgres.create_database()))
+    with running(make_world, crm, request) as watched:
+        yield watched
 
 
 def test_the_rules_load_and_a_healthy_system_fires_none(watched: Watched) -> None:
@@ -67,17 +79,20 @@ def test_the_rules_load_and_a_healthy_system_fires_none(watched: Watched) -> Non
     assert watched.fired() == set()
 
 
-def test_a_target_database_that_is_stopped_fires_its_alert_and_no_other(watched: Watched) -> None:
+def test_a_target_database_that_is_stopped_fires_its_alert_and_no_other(
+    watched_with_server: Watched, own_postgres: PostgresServer
+) -> None:
+    watched = watched_with_server
     world, prometheus = watched.world, watched.prometheus
 
-    watched.server.stop()
+    own_postgres.stop()
     world.put("customers", {"number": "second", "name": "fine"})
     world.until(
         lambda: prometheus.query('ALERTS{alertname="InstepAppPaused",severity="page",alertstate="firing"}'),
         what="the alert pages",
     )
     annotations = prometheus.firing()["InstepAppPaused"]
-    watched.server.start()
+    own_postgres.start()
     world.until(lambda: not prometheus.firing(), what="the alert is over")
 
     assert annotations["summary"] == "crm is paused."

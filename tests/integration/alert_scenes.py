@@ -156,6 +156,15 @@ SCENES = [
         {"instep_sink_lag": "30:5+5x", SEEN: "30:1800x", INGESTED: "30:1800x"},
         {34: set(), 39: {"InstepIngestStalled/page", "InstepPathBroken/page"}},
     ),
+    Scene(
+        "dead letters of other programs are not read",
+        {},
+        {34: set(), 39: {"InstepIngestStalled/page"}},
+        more={
+            f"instep_foreign_last_ingest_timestamp_seconds{{{SINK}}}": "0+60x30 1800+0x",
+            f"instep_foreign_lag_records{{{SINK}}}": "0x30 5x",
+        },
+    ),
     Scene("the sink is far behind and reads on", {"instep_sink_lag": "50000x"}, {60: set()}),
     # apps and the error topic
     Scene(
