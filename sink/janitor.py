@@ -12,6 +12,7 @@ from sqlalchemy import Connection
 from schemas.config.process import RetentionConfig
 from sink.store import retention
 from sink.store.groups import purge_groups
+from sink.store.jobs import purge_jobs
 from sink.store.store import Store
 
 QUARANTINE_KEPT = timedelta(days=90)
@@ -23,6 +24,7 @@ SESSIONS_KEPT = timedelta(days=30)
 RATES_KEPT = timedelta(days=8)
 SLOTS_KEPT = timedelta(days=2)
 GROUPS_KEPT = timedelta(days=90)
+JOBS_KEPT = timedelta(days=90)
 _BREATH_S = 0.05
 
 
@@ -58,6 +60,7 @@ class Janitor:
         for what, age in kept.items():
             jobs[what] = _older(what, _before(now_us, age), rows)
         jobs["groups"] = partial(purge_groups, before_us=_before(now_us, GROUPS_KEPT), limit=rows)
+        jobs["jobs"] = partial(purge_jobs, before_us=_before(now_us, JOBS_KEPT), limit=rows)
         return Counter({what: self._drain(job, rows) for what, job in jobs.items()})
 
     def sweep(self) -> Counter[str]:

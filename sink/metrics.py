@@ -48,7 +48,7 @@ _EVENTS = {
 _PARTS = ("store", "kafka")
 _PURGED = (
     *("entries", "messages", "unused_messages", "quarantine", "audit", "replays", "progress", "sessions"),
-    *("rates", "group_rates", "progress_slots", "groups"),
+    *("rates", "group_rates", "progress_slots", "groups", "jobs"),
 )
 
 

@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 import orjson
-from sqlalchemy import Connection, Row, and_, bindparam, func, literal, or_, select, tuple_, update
+from sqlalchemy import Connection, Row, and_, bindparam, delete, func, literal, or_, select, tuple_, update
 
 from schemas.events import Decision
 from sink.batch import INSTEP
@@ -323,6 +323,18 @@ def take_step(connection: Connection, job_id: str, step: JobStep) -> Job | None:
     )
     row = connection.execute(statement).one_or_none()
     return None if row is None else _job(row)
+
+
+def purge_jobs(connection: Connection, before_us: int, limit: int) -> int:
+    """Delete the lists of jobs that ended before a time, then these jobs; returns how many rows."""
+    old = select(job.c.id).where(job.c.finished_us < before_us)
+    items = select(job_item.c.job_id, job_item.c.number).where(job_item.c.job_id.in_(old)).limit(limit)
+    gone = connection.execute(
+        delete(job_item).where(tuple_(job_item.c.job_id, job_item.c.number).in_(items))
+    ).rowcount
+    if gone < limit:
+        gone += connection.execute(delete(job).where(job.c.id.in_(old.limit(limit - gone)))).rowcount
+    return gone
 
 
 def _verdicts(connection: Connection, query: Any) -> dict[Verdict | None, int]:
