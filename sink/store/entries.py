@@ -11,8 +11,16 @@ from schemas.events import OriginalRecord, Position, RecordReference
 from sink.fold import Attempt
 from sink.states import State
 from sink.store import bulk
-from sink.store.filtering import NEWEST_FIRST, Filter, PageKey, beyond, count_matching, matching
-from sink.store.pages import BY_GROUP_UP_TO, is_by_group, page_ids
+from sink.store.filtering import (
+    NEWEST_FIRST,
+    Filter,
+    PageKey,
+    beyond,
+    count_matching,
+    counts_tell,
+    matching,
+)
+from sink.store.pages import BY_GROUP_UP_TO, is_by_group, newest_by_kind, page_ids
 from sink.store.rows import read_attempts, read_headers
 from sink.store.tables import entry, payload, replay
 
@@ -135,14 +143,13 @@ def find_ids(connection: Connection, start: str, limit: int = 2) -> list[str]:
 
 def count_entries(connection: Connection, wanted: Filter) -> list[Tally]:
     """Return how many entries match, by state and category, with the newest date."""
-    columns = (entry.c.state, entry.c.category, func.count(), func.max(entry.c.last_failed_us))
-    query = matching(connection, select(*columns), wanted).group_by(entry.c.state, entry.c.category)
-    return [
-        Tally(State(state), category, number, newest)
-        for state, category, number, newest in connection.execute(
-            query.order_by(entry.c.state, entry.c.category)
-        )
-    ]
+    if counts_tell(connection, wanted):
+        rows = newest_by_kind(connection, wanted)
+    else:
+        columns = (entry.c.state, entry.c.category, func.count(), func.max(entry.c.last_failed_us))
+        query = matching(connection, select(*columns), wanted).group_by(entry.c.state, entry.c.category)
+        rows = connection.execute(query.order_by(entry.c.state, entry.c.category)).all()
+    return [Tally(State(state), category, int(number), newest) for state, category, number, newest in rows]
 
 
 def read_replays(connection: Connection, entry_id: str, limit: int = 10) -> list[Replay]:

@@ -17,12 +17,12 @@ from sqlalchemy import (
     tuple_,
 )
 
-from sink.states import RELEVANT, State
+from sink.states import CLOSED, RELEVANT, State
 from sink.store import bulk
 from sink.store.counts import counted
 from sink.store.fixers import code_is_of
 from sink.store.rows import name
-from sink.store.tables import RELEVANT_STATES, entry, group
+from sink.store.tables import CLOSED_STATES, RELEVANT_STATES, entry, group
 
 PageKey = tuple[int, str]
 NEWEST_FIRST = (entry.c.last_failed_us.desc(), entry.c.id.desc())
@@ -72,6 +72,8 @@ def kind(connection: Connection, of: FromClause, wanted: Filter) -> list[ColumnE
     if wanted.states and frozenset(wanted.states) == RELEVANT:
         # written out, so that the database sees that the indexes over relevant entries will do
         conditions.append(and_(text(f"{of.description}.{RELEVANT_STATES}")))
+    elif wanted.states and frozenset(wanted.states) == CLOSED:
+        conditions.append(and_(text(f"{of.description}.{CLOSED_STATES}")))
     elif wanted.states:
         conditions.append(bulk.among(connection, of.c.state, [str(state) for state in wanted.states]))
     for column, values in (
@@ -95,8 +97,11 @@ def times(wanted: Filter) -> list[ColumnElement[bool]]:
     if wanted.failed_before_us is not None:
         conditions.append(entry.c.last_failed_us < wanted.failed_before_us)
     if wanted.over_before_us is not None:
-        over = func.coalesce(entry.c.ages_from_us, entry.c.last_failed_us)
-        conditions.append(over < wanted.over_before_us)
+        closed = bool(wanted.states) and CLOSED.issuperset(wanted.states)
+        ages_from_us: ColumnElement[Any] = entry.c.ages_from_us
+        if not closed:
+            ages_from_us = func.coalesce(ages_from_us, entry.c.last_failed_us)
+        conditions.append(ages_from_us < wanted.over_before_us)
     return conditions
 
 
@@ -121,12 +126,17 @@ def record_begins(connection: Connection, start: str) -> ColumnElement[bool]:
 
 def count_matching(connection: Connection, wanted: Filter) -> int | None:
     """Return how many entries match, by the counts alone; None where these cannot tell."""
-    by_counts = replace(Filter(), **{each: getattr(wanted, each) for each in _COUNTED})
-    if wanted != by_counts or has_ungrouped(connection):
+    if not counts_tell(connection, wanted):
         return None
     counts = counted()
     query = select(func.sum(counts.c.entries)).where(*kind(connection, counts, wanted))
     return int(connection.scalar(query) or 0)
+
+
+def counts_tell(connection: Connection, wanted: Filter) -> bool:
+    """Whether the counts alone can tell how many entries match."""
+    by_counts = replace(Filter(), **{each: getattr(wanted, each) for each in _COUNTED})
+    return wanted == by_counts and not has_ungrouped(connection)
 
 
 def has_ungrouped(connection: Connection) -> bool:

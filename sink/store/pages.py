@@ -11,6 +11,7 @@ from typing import Any
 from sqlalchemy import (
     ColumnElement,
     Connection,
+    Row,
     Select,
     Subquery,
     and_,
@@ -65,6 +66,24 @@ def page_ids(connection: Connection, wanted: Filter, after: PageKey | None, limi
     if connection.dialect.name == "postgresql":
         return _joined_ids(connection, _pairs(connection, wanted), by_name, bounds, limit)
     return _sorted_ids(connection, _pairs(connection, wanted), by_name, bounds, limit)
+
+
+def newest_by_kind(connection: Connection, wanted: Filter) -> Sequence[Row[Any]]:
+    """Return state, category, number and when the newest failed last, of entries that the counts alone can tell."""
+    counts = counted()
+    kinds = (counts.c.state, counts.c.category, counts.c.group_id)
+    total = func.sum(counts.c.entries)
+    query = select(*kinds, total.label("entries")).where(*kind(connection, counts, wanted))
+    pairs = query.group_by(*kinds).having(total > 0).subquery("pairs")
+    newest = (
+        select(func.max(entry.c.last_failed_us))
+        .where(entry.c.group_id == pairs.c.group_id, entry.c.state == pairs.c.state)
+        .scalar_subquery()
+    )
+    of_pairs = select(pairs.c.state, pairs.c.category, pairs.c.entries, newest.label("newest")).subquery()
+    by = (of_pairs.c.state, of_pairs.c.category)
+    summed = select(*by, func.sum(of_pairs.c.entries), func.max(of_pairs.c.newest)).group_by(*by)
+    return connection.execute(summed.order_by(*by)).all()
 
 
 def _pairs(connection: Connection, wanted: Filter) -> Select[Any]:
