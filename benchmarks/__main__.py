@@ -10,6 +10,7 @@ from benchmarks import (
     bench_pages,
     bench_postgres,
     bench_purge,
+    bench_replay,
     bench_sink,
     bench_targets,
     bench_typed,
@@ -25,6 +26,7 @@ BENCHMARKS = {
     "backlog": bench_backlog.run,
     "pages": bench_pages.run,
     "purge": bench_purge.run,
+    "replay": bench_replay.run,
 }
 RESULTS = Path(__file__).with_name("RESULTS.md")
 

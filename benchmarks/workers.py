@@ -32,7 +32,7 @@ def workers(ground: Ground, processes: int = 1, *, name: str = "instep worker") 
         files = []
         for number in range(processes):
             file = folder / f"instep-{number}.yaml"
-            content = _configuration(ground, topic, target, group, state)
+            content = configuration(ground, topic, target, group, state)
             file.write_text(yaml.safe_dump(content, sort_keys=False))
             files.append(file)
         create_topics(files[0])
@@ -46,7 +46,8 @@ def create_topics(file: Path) -> None:
     subprocess.run([INSTEP, "topics", "create", "-c", str(file)], check=True, capture_output=True)
 
 
-def _configuration(ground: Ground, topic: Topic, target: Target, group: str, state: str) -> dict[str, Any]:
+def configuration(ground: Ground, topic: Topic, target: Target, group: str, state: str) -> dict[str, Any]:
+    """Return the content of a worker's configuration file; `state` is the URL of its state store."""
     return {
         "kafka": {
             "bootstrap": ground.bootstrap,
