@@ -53,6 +53,20 @@ Nulls = Annotated[
     typer.Option("--set-null", metavar="FIELD", help="Leave a field of the target empty, this once."),
 ]
 
+Waits = Annotated[
+    bool,
+    typer.Option("--wait", help="Wait for the workers' answers; exit code 1 unless all are resolved."),
+]
+Timeout = Annotated[
+    float | None,
+    typer.Option(
+        "--timeout",
+        min=0.1,
+        metavar="SECONDS",
+        help="Wait no longer, for a job: without any progress; left out: as the sink does.",
+    ),
+]
+
 
 def replay(
     *,
@@ -68,19 +82,8 @@ def replay(
     groups: Groups = None,
     older_than: OlderThan = None,
     newer_than: NewerThan = None,
-    wait: Annotated[
-        bool,
-        typer.Option("--wait", help="Wait for the workers' answers; exit code 1 unless all are resolved."),
-    ] = False,
-    timeout_s: Annotated[
-        float | None,
-        typer.Option(
-            "--timeout",
-            min=0.1,
-            metavar="SECONDS",
-            help="Wait no longer, for a job: without any progress; left out: as the sink does.",
-        ),
-    ] = None,
+    wait: Waits = False,
+    timeout_s: Timeout = None,
     rate: Rate = None,
     canaries: Canaries = None,
     assigned: Assigned = None,
