@@ -1,4 +1,4 @@
-"""Corrected values for one replay: which target fields there are, and what was changed in the form. Pure."""
+"""Corrected values for one replay: which target fields there are, and what was changed in the form."""
 
 import json
 from collections.abc import Mapping, Sequence

@@ -1,4 +1,4 @@
-"""Which entries a list shows: its address turned into a filter, and filters into addresses. Pure."""
+"""Which entries a list shows: its address turned into a filter, and filters into addresses."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace

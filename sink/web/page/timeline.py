@@ -1,4 +1,4 @@
-"""What became of an entry, step by step, the latest first. Pure."""
+"""What became of an entry, step by step, the latest first."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
