@@ -76,14 +76,15 @@ def test_entry_is_shown_by_the_first_digits_of_its_id_with_its_version_as_etag(
     assert entry["last_failed_at"].startswith("2026-11-01T12:00:00")
 
 
-def test_message_is_for_operators_and_not_for_viewers(known_as: Callable[[Role], Api], store: Store) -> None:
+def test_message_is_for_admins_alone(known_as: Callable[[Role], Api], store: Store) -> None:
     told(store, failed())
-    viewer, operator = known_as(Role.VIEWER), known_as(Role.OPERATOR)
-    entry_id = operator.get("/entries").json()["entries"][0]["id"]
-    assert operator.get(f"/entries/{entry_id}/message").json() == {
+    viewer, operator, admin = (known_as(role) for role in Role)
+    entry_id = admin.get("/entries").json()["entries"][0]["id"]
+    assert admin.get(f"/entries/{entry_id}/message").json() == {
         "key": "C001",
         "value": '{"number":"C001"}',
     }
+    assert operator.get(f"/entries/{entry_id}/message").status_code == 403
     assert viewer.get(f"/entries/{entry_id}/message").status_code == 403
     assert "number" not in viewer.get(f"/entries/{entry_id}").text
 

@@ -19,7 +19,7 @@ from sink.desk.wire import (
     TallyView,
 )
 from sink.store.transitions import Moved, Refused, Step
-from sink.web.access.need import Operator, Viewer
+from sink.web.access.need import Admin, Operator, Viewer
 from sink.web.api.acting import IfMatch, desk_of, etag, refused, wanted_version
 from sink.web.api.once import IdempotencyKey, OnceRoute
 from sink.web.api.selecting import After, EntryFilter, Limit, SelectionForm, Words
@@ -93,8 +93,8 @@ def show_entry(entry_id: str, person: Viewer, web: WebDep, response: Response) -
 
 
 @router.get("/{entry_id}/message", responses=documented(404))
-def show_message(entry_id: str, person: Operator, web: WebDep) -> MessageView:
-    """Show the message of the change, with the values in it."""
+def show_message(entry_id: str, person: Admin, web: WebDep) -> MessageView:
+    """Show the message of the change as it came, with the values in it; for admins."""
     detail = desk_of(web, person).show_entry(entry_id, with_message=True)
     if detail is None or detail.message is None:
         raise not_found("message")
