@@ -24,9 +24,9 @@ BEFORE = {"number": "C001", "name": "Old & Sons", "city": "Roma", "credit_limit"
 AFTER = {**BEFORE, "name": "Handelsmaatschappij Van der Meulen", "credit_limit": 250}
 
 
-def original(before: Any = BEFORE, after: Any = AFTER) -> OriginalRecord:
+def original(before: Any = BEFORE, after: Any = AFTER, op: str = "u") -> OriginalRecord:
     """A change as Debezium sends it."""
-    value = {"before": before, "after": after, "source": SOURCE, "op": "u", "ts_ms": 1}
+    value = {"before": before, "after": after, "source": SOURCE, "op": op, "ts_ms": 1}
     return OriginalRecord(b"C001", orjson.dumps(value), (("h", b"1"),))
 
 

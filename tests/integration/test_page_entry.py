@@ -165,6 +165,14 @@ def test_the_key_of_a_record_cannot_be_corrected(sink: Served, operator: Browser
     ]
 
 
+def test_a_deletion_offers_no_values_to_correct(sink: Served, operator: Browser) -> None:
+    told(sink.store, failure(original=original(after=None, op="d")))
+    page = entry_page(sink, operator)
+    assert "The record was deleted." in page.words
+    assert f"{page.address}/correct" not in page.links()
+    assert operator.open(f"{page.address}/correct").status == 422
+
+
 def test_there_is_a_page_for_an_entry_that_is_not_there(operator: Browser) -> None:
     page = operator.open("/entries/0123456789abcdef")
     assert page.status == 404

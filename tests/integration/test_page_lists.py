@@ -19,9 +19,10 @@ from tests.web import Served, served, sqlite_url
 EVIL = "<script>alert(1)</script><b>\x1b[31m\u202etxt\u0000"
 
 
-@pytest.fixture
-def sink(tmp_path: Path) -> Iterator[Served]:
-    with served(sqlite_url(tmp_path)) as each:
+@pytest.fixture(params=["sqlite", "postgresql"])
+def sink(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Served]:
+    url = sqlite_url(tmp_path) if request.param == "sqlite" else request.getfixturevalue("pg_database")
+    with served(url) as each:
         yield each
 
 

@@ -42,7 +42,14 @@ def correctable(config: Config, entry: Entry, change: ShownChange | None) -> boo
 def target_fields(config: Config, entry: Entry, change: ShownChange | None) -> list[Field]:
     """Return the target fields that can be corrected: all but those of the key."""
     mapping = config.mappings.get(entry.mapping)
-    if mapping is None or entry.scope == Scope.APP or entry.position is None or entry.origin != "instep":
+    deletes = change is not None and change.has_before and not change.has_after
+    if (
+        mapping is None
+        or deletes
+        or entry.scope == Scope.APP
+        or entry.position is None
+        or entry.origin != "instep"
+    ):
         return []
     row = {} if change is None else row_of(change)
     failed = _failed_fields(entry)
