@@ -94,7 +94,7 @@ def show_entry(entry_id: str, person: Viewer, web: WebDep, response: Response) -
 
 @router.get("/{entry_id}/message", responses=documented(404))
 def show_message(entry_id: str, person: Admin, web: WebDep) -> MessageView:
-    """Show the message of the change as it came, with the values in it; for admins."""
+    """Show the message of the change as it came, with the values in it."""
     detail = desk_of(web, person).show_entry(entry_id, with_message=True)
     if detail is None or detail.message is None:
         raise not_found("message")
