@@ -19,7 +19,9 @@ NEEDED: dict[Callable[..., Any], Role] = {
 OPEN = OPEN_ROUTES | {"/metrics", "/static/{digest}/{name}"}
 # routes that take what to look for in a body, and change nothing
 ONLY_READS = {"/api/v1/entries/selection", "/api/v1/replays/verdicts", "/api/v1/archive/plan"}
-ADMINS_ALONE = re.compile(r"clear|restore|upload|/archive(?!/plan)|token|audit|reimport|/quarantine/\{|/message$")
+ADMINS_ALONE = re.compile(
+    r"clear|restore|upload|/archive(?!/plan)|token|audit|reimport|/quarantine/\{|/message$"
+)
 METHODS = ("GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "DELETE", "TRACE", "BREW")
 
 

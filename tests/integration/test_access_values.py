@@ -53,10 +53,10 @@ def entry_ids(sink: Served) -> list[str]:
 def starts(sink: Served) -> set[str]:
     """Every address that can be read, with ids that exist."""
     with sink.store.reading() as connection:
-        some = {
+        some: dict[str, str] = {
             "entry_id": entry_ids(sink)[0],
             "group_id": connection.scalar(select(tables.entry.c.group_id)) or "0",
-            "job_id": connection.scalar(select(tables.job.c.id)),
+            "job_id": connection.scalar(select(tables.job.c.id)) or "0",
             "message_id": str(connection.scalar(select(tables.quarantine.c.id))),
         }
     known = {**some, "code": "too_long", "name": "too_long"}
