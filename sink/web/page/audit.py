@@ -34,6 +34,7 @@ def audit(
         person,
         "audit.html",
         noted=shown,
+        keeps_for=page.web.config.sink.retention.audit.total_seconds(),
         actor=actor,
         action=action,
         chips=_chips(filters),

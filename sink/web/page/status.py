@@ -16,7 +16,7 @@ from sink.web.page.rendering import Page, PageDep
 
 router = APIRouter()
 
-OUTCOMES = ("inserted", "modified", "deleted", "unchanged", "superseded", "skipped", "failed")
+OUTCOMES = ("inserted", "modified", "deleted", "unchanged", "superseded", "skipped")
 _LARGE_LAG = 10_000
 
 
