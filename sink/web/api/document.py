@@ -14,6 +14,7 @@ from sink.web.access.need import Admin, Operator, Viewer
 from sink.web.api import PREFIX
 from sink.web.api.routes import ROUTERS
 from sink.web.api.strict import only_known_parameters
+from sink.web.problem import MEDIA_TYPE
 
 ADDRESS = "/api/openapi.json"
 _ROLES = ((Viewer, Role.VIEWER), (Operator, Role.OPERATOR), (Admin, Role.ADMIN))
@@ -21,6 +22,10 @@ _TOKEN = {
     "type": "http",
     "scheme": "bearer",
     "description": "A token of `instep token create`. None is needed on the sink's own machine while there is no token.",
+}
+_PROBLEM = {
+    "description": "What else may be wrong with any request: 400, 408, 413, 414, 429, 500.",
+    "content": {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}},
 }
 
 
@@ -67,6 +72,7 @@ def _complete(document: dict[str, Any]) -> None:
         operation["summary"] = said.split(". ")[0].split("; ")[0].rstrip(".")
         operation["description"] = f"{said} For the role {role}."
         operation["x-role"] = str(role)
+        operation["responses"]["default"] = _PROBLEM
 
 
 def _roles() -> Iterator[tuple[str, str, Role]]:

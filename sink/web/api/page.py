@@ -68,6 +68,8 @@ def _section(address: str, method: str, operation: Mapping[str, Any]) -> str:
 
 def _answers(responses: Mapping[str, Any]) -> Iterator[str]:
     for status, response in sorted(responses.items()):
+        if status == "default":
+            continue
         for kind, content in response["content"].items():
             form = f" {_kind(content['schema']) if content.get('schema') else kind}"
             yield f"{status}{form if int(status) < 300 else ''}"
