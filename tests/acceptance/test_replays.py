@@ -149,3 +149,52 @@ def test_a_discarded_entry_is_forgotten_by_the_worker(world: World, crm: Target)
 
     assert world.entry("given-up")["state"] == "discarded"
     assert crm.rows("select name from customers where number = 'given-up'") == [("fine",)]
+
+
+def test_a_corrected_value_is_written_this_once(world: World, crm: Target) -> None:
+    entry_id = fail(world, "corrected")
+
+    shown = world.instep("errors", "replay", entry_id, "--set", "name=Adatum", "--yes", "--wait")
+
+    assert f'  name: "{LONG}" → "Adatum"' in shown
+    assert "1 entry resolved." in shown
+    assert world.entry("corrected")["resolved_by"] == "replay"
+    assert crm.rows("select name from customers where number = 'corrected'") == [("Adatum",)]
+    world.put("customers", {"number": "corrected", "name": "Contoso"})
+    world.settle()
+    assert crm.rows("select name from customers where number = 'corrected'") == [("Contoso",)]
+
+
+def test_a_corrected_value_for_a_field_that_does_not_exist_writes_nothing(world: World, crm: Target) -> None:
+    entry_id = fail(world, "miscorrected")
+
+    world.instep("errors", "replay", entry_id, "--set", "nmae=Adatum", "--yes", "--wait", codes=(1,))
+
+    entry = world.entry("miscorrected")
+    assert (entry["state"], entry["code"]) == ("open", "correction_invalid")
+    assert entry["parameters"]["field"] == "nmae"
+    assert crm.rows("select name from customers where number = 'miscorrected'") == []
+
+
+def test_a_corrected_value_that_nobody_agreed_to_is_not_sent(world: World, crm: Target) -> None:
+    entry_id = fail(world, "unasked")
+
+    world.instep("errors", "replay", entry_id, "--set", "name=Adatum", codes=(2,))
+
+    assert world.entry("unasked")["state"] == "open"
+
+
+def test_a_job_closes_what_its_cause_is_gone_of(world: World, crm: Target) -> None:
+    numbers = [f"job-{n}" for n in range(25)]
+    world.put("customers", *({"number": number, "name": LONG} for number in numbers))
+    world.settle()
+    widen(crm)
+
+    said = world.instep(
+        "errors", "replay", "--code", "too_long", "--newer-than", "1h", "--rate", "0", "--wait", codes=(0, 1)
+    )
+
+    assert {world.entry(number)["resolved_by"] for number in numbers} == {"replay"}
+    assert "resolved." in said
+    rows = crm.rows("select number from customers where number like 'job-%'")
+    assert {number for (number,) in rows} == set(numbers)
