@@ -148,5 +148,5 @@ def quarantine(
 
 
 app.command(epilog=CODES_HELP)(errors_acting.reimport)
-for _command in (groups.groups, groups.mute, groups.unmute):
-    app.command(epilog=CODES_HELP)(_command)
+for _of_groups in (groups.groups, groups.mute, groups.unmute):
+    app.command(epilog=CODES_HELP)(_of_groups)

@@ -247,7 +247,6 @@ def _chores(
     replays = Replays(store, config.sink.replay_timeout_s, now_us)
     outbox = Sending(store, opened.producer, codec, SentReader(config.kafka, codec).find, now_us)
     runner = JobRunner(store, outbox.send, uuid.uuid4().hex, now_us)
-    books = Bookkeeper(store, now_us)
     janitor = Janitor(store, config.sink.retention, now_us, stop)
 
     def replay() -> None:
@@ -273,9 +272,7 @@ def _chores(
             Chore("reimport", float("inf"), import_again),
             Chore("recovering", _RECOVER_EVERY_S, outbox.recover),
             Chore("replays", _REPLAYS_EVERY_S, replay),
-            Chore("adding up", _BOOKS_EVERY_S, books.add_up),
-            Chore("groups", _NUMBERS_EVERY_S, books.settle),
-            Chore("regrouping", _BOOKS_EVERY_S, books.regroup),
+            *_book_chores(store),
             Chore("numbers", _NUMBERS_EVERY_S, count),
         ],
         # a job goes as fast as it was told to
@@ -285,6 +282,15 @@ def _chores(
             Chore("sweeping", _SWEEP_EVERY_S, partial(clean, janitor.sweep)),
         ],
     }
+
+
+def _book_chores(store: Store) -> list[Chore]:
+    books = Bookkeeper(store, now_us)
+    return [
+        Chore("adding up", _BOOKS_EVERY_S, books.add_up),
+        Chore("groups", _NUMBERS_EVERY_S, books.settle),
+        Chore("regrouping", _BOOKS_EVERY_S, books.regroup),
+    ]
 
 
 def _foreign(

@@ -161,16 +161,8 @@ class SinkMetrics:
         self._last_ingest = self._gauge(
             "instep_sink_last_ingest_timestamp_seconds", "When a batch was last written to the store."
         )
-        self._gauge("instep_store_limit_bytes", "How large the store is meant to grow.").set(
-            store_limit_bytes
-        )
-        hindered = self._gauge(
-            "instep_sink_hindered", "1 while this part keeps the sink from working.", "part"
-        )
-        for part in _PARTS:
-            hindered.labels(part).set_function(partial(pulse.is_hindered, part))
-        self._gauge("instep_build_info", "The version that runs.", "version").labels(version("instep")).set(1)
         self._refused = 0
+        self._show_facts(pulse, store_limit_bytes)
         self._show_known_series()
 
     def ingested(self, written: Written, at_s: float) -> None:
@@ -227,6 +219,17 @@ class SinkMetrics:
 
     def _gauge(self, name: str, text: str, *labels: str) -> Gauge:
         return Gauge(name, text, labels, registry=self.registry)
+
+    def _show_facts(self, pulse: Pulse, store_limit_bytes: float) -> None:
+        self._gauge("instep_store_limit_bytes", "How large the store is meant to grow.").set(
+            store_limit_bytes
+        )
+        hindered = self._gauge(
+            "instep_sink_hindered", "1 while this part keeps the sink from working.", "part"
+        )
+        for part in _PARTS:
+            hindered.labels(part).set_function(partial(pulse.is_hindered, part))
+        self._gauge("instep_build_info", "The version that runs.", "version").labels(version("instep")).set(1)
 
     def _show_known_series(self) -> None:
         for kind, results in _EVENTS.items():

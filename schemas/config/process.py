@@ -6,7 +6,17 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, SecretStr
 
 from schemas.config.part import Part
-from schemas.config.scalar import WHOLE, Address, Duration, ListenAddress, Name, Network, StateUrl, Text, Topic
+from schemas.config.scalar import (
+    WHOLE,
+    Address,
+    Duration,
+    ListenAddress,
+    Name,
+    Network,
+    StateUrl,
+    Text,
+    Topic,
+)
 
 
 def _shown(default: str) -> Any:

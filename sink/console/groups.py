@@ -3,7 +3,7 @@
 from typing import Any
 
 import typer
-from rich.console import Console
+from rich.console import Console, JustifyMethod
 from rich.table import Table
 from rich.text import Text
 
@@ -101,7 +101,7 @@ def _ends(group: Group, moment: int) -> str:
 def _print_table(groups: list[Group], moment: int) -> None:
     table = Table(box=None, pad_edge=False, header_style="bold")
     for title in ("group", "state", "entries", "what is wrong", "last 24 h", "last"):
-        justify = "right" if title == "entries" else "left"
+        justify: JustifyMethod = "right" if title == "entries" else "left"
         table.add_column(title, overflow="fold", no_wrap=title in ("group", "last 24 h"), justify=justify)
     for group in groups:
         what = Text.assemble(

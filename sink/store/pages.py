@@ -68,7 +68,7 @@ def page_ids(connection: Connection, wanted: Filter, after: PageKey | None, limi
     return _sorted_ids(connection, _pairs(connection, wanted), by_name, bounds, limit)
 
 
-def newest_by_kind(connection: Connection, wanted: Filter) -> Sequence[Row[Any]]:
+def newest_by_kind(connection: Connection, wanted: Filter) -> Sequence[Row[str, str, int, int]]:
     """Return state, category, number and when the newest failed last, of entries that the counts alone can tell."""
     counts = counted()
     kinds = (counts.c.state, counts.c.category, counts.c.group_id)

@@ -5,10 +5,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, Literal
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, BrowserContext, Page, expect
+from axe_playwright_python.base import AXE_SCRIPT
+from playwright.sync_api import Browser, ConsoleMessage, Page, ViewportSize, expect
 
 from tests.acceptance.hands import Hand, Keyboard, Mouse
 from tests.acceptance.monday import (
@@ -25,7 +26,16 @@ from tests.acceptance.monday import (
 from tests.services.kafka import Kafka
 from tests.services.postgres import Postgres
 
-WIDE, PHONE = {"width": 1280, "height": 800}, {"width": 390, "height": 800}
+WIDE, PHONE = ViewportSize(width=1280, height=800), ViewportSize(width=390, height=800)
+LOOKS: tuple[tuple[Literal["light", "dark"], ViewportSize], ...] = (
+    ("light", WIDE),
+    ("dark", WIDE),
+    ("light", PHONE),
+    ("dark", PHONE),
+)
+NOT_THERE = "/nowhere"
+AXE = """options => axe.run(document, options).then(
+    ({violations}) => violations.map(each => `${each.id}: ${each.help}: ${each.nodes[0].target}`))"""
 PATIENCE_MS = 20_000
 
 
@@ -48,13 +58,18 @@ def morning(
 
 
 @contextmanager
-def opened(browser: Browser, morning: Monday, **options: object) -> Iterator[Page]:
+def opened(browser: Browser, morning: Monday, **options: Any) -> Iterator[Page]:
     """A page of a browser that has never been here; fails at the end if the browser complained of anything."""
-    context: BrowserContext = browser.new_context(base_url=morning.url, viewport=WIDE, **options)  # type: ignore[arg-type]  # its many options
+    context = browser.new_context(base_url=morning.url, viewport=WIDE, **options)
     context.set_default_timeout(PATIENCE_MS)
     page = context.new_page()
     complaints: list[str] = []
-    page.on("console", lambda said: complaints.append(said.text) if said.type == "error" else None)
+
+    def hear(said: ConsoleMessage) -> None:
+        if said.type == "error" and not said.location["url"].endswith(NOT_THERE):
+            complaints.append(said.text)
+
+    page.on("console", hear)
     page.on("pageerror", lambda error: complaints.append(str(error)))
     try:
         yield page
@@ -157,7 +172,7 @@ def clear_the_rest(hand: Hand) -> None:
 @pytest.fixture(scope="module")
 def shots(morning: Monday, browser: Browser) -> list[Shot]:
     """Every page, with something on it: entries, a replay that stopped itself, a message that nobody can read."""
-    morning.come()
+    morning.come(quiet=True)
     morning.garble()
     with opened(browser, morning) as page:
         page.goto("/groups")
@@ -193,27 +208,94 @@ def shots(morning: Monday, browser: Browser) -> list[Shot]:
         Shot("clear", "/clear"),
         Shot("clear-preview", "/clear/preview?days=0&include_open=yes"),
         Shot("sign-in", "/sign-in"),
-        Shot("not-found", "/nowhere"),
+        Shot("not-found", NOT_THERE),
     ]
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_no_page_shuts_anybody_out(morning: Monday, browser: Browser, shots: list[Shot], scheme: str) -> None:
-    folder = os.environ.get("INSTEP_SCREENSHOTS")
-    axe = Axe()
+def test_no_page_shuts_anybody_out(morning: Monday, browser: Browser, shots: list[Shot]) -> None:
     found: list[str] = []
-    with opened(browser, morning, color_scheme=scheme) as page:
+    with opened(browser, morning) as page:
         for shot in shots:
             page.goto(shot.path)
-            for size in (WIDE, PHONE):
-                page.set_viewport_size(size)  # type: ignore[arg-type]  # a dictionary of these very keys
+            page.evaluate(AXE_SCRIPT)
+            for scheme, size in LOOKS:
+                page.emulate_media(color_scheme=scheme)
+                page.set_viewport_size(size)
                 place = f"{shot.name} {scheme} {size['width']}"
-                found += [
-                    f"{place}: {each['id']} {each['help']}" for each in axe.run(page).response["violations"]
-                ]
+                # what a scheme changes is colours
+                rules = None if scheme == "light" else ["color-contrast"]
+                found += [f"{place}: {each}" for each in violations(page, rules)]
                 if page.evaluate("document.documentElement.scrollWidth") > size["width"]:
                     found.append(f"{place}: wider than the screen")
-                if folder is not None and (shot.in_docs or folder.endswith("all")):
-                    page.screenshot(path=Path(folder) / f"{place.replace(' ', '-')}.png")
-            page.set_viewport_size(WIDE)  # type: ignore[arg-type]  # the same
-    assert found == []
+                keep_picture(page, shot, place.replace(" ", "-"))
+    assert not found, "\n".join(found)
+
+
+def violations(page: Page, rules: list[str] | None) -> list[str]:
+    options = {"resultTypes": ["violations"], **({} if rules is None else {"runOnly": rules})}
+    found: list[str] = page.evaluate(AXE, options)
+    return found
+
+
+def keep_picture(page: Page, shot: Shot, name: str) -> None:
+    """Keep how it looks, when somebody asked for it: what the documentation shows, or with `all` everything."""
+    folder = os.environ.get("INSTEP_SCREENSHOTS")
+    if folder is not None and (shot.in_docs or folder.endswith("all")):
+        page.screenshot(path=Path(folder) / f"{name}.png")
+
+
+def test_every_action_works_without_a_script(morning: Monday, browser: Browser) -> None:
+    morning.come(quiet=True)
+    morning.widen()
+    with opened(browser, morning, java_script_enabled=False) as page:
+        page.goto("/groups")
+        page.get_by_role("link", name=TOO_LONG.title).click()
+        page.get_by_role("button", name="Replay all").click()
+        expect(page.get_by_role("status")).to_contain_text("has begun")
+        morning.world.until(lambda: not morning.open_entries(TOO_LONG), what="the replay is over")
+
+        page.goto("/records")
+        page.locator("[data-pick]").first.check()
+        page.get_by_role("button", name="Discard selected…").click()
+        page.get_by_label("Reason").fill("not needed")
+        page.get_by_role("button", name="Discard 1 entry").click()
+        expect(page.get_by_role("status")).to_have_text("1 entry discarded.")
+
+
+def test_a_live_part_keeps_what_is_focused_selected_and_scrolled_to(
+    morning: Monday, browser: Browser
+) -> None:
+    morning.come()
+    with opened(browser, morning) as page:
+        page.goto("/groups")
+        Mouse(page).open_row(TOO_LONG.title)
+        page.get_by_role("button", name="Replay all").click()
+        expect(page.get_by_role("status")).to_contain_text("has begun")
+        for _ in range(3):
+            page.keyboard.press("j")
+        page.keyboard.press("x")
+        row = page.locator("[data-row]:focus-within")
+        picked, place = row.get_attribute("id"), row.bounding_box()
+
+        page.get_by_text("stopped itself").wait_for()
+
+        assert row.get_attribute("id") == picked
+        expect(page.locator(f"#{picked} [data-pick]")).to_be_checked()
+        expect(page.get_by_role("button", name="Replay 1", exact=True)).to_be_visible()
+        after = row.bounding_box()
+        assert place is not None
+        assert after is not None
+        assert abs(after["y"] - place["y"]) < 5
+
+
+def test_the_keys_are_told_by_a_question_mark(morning: Monday, browser: Browser) -> None:
+    with opened(browser, morning) as page:
+        page.goto("/codes")
+        page.keyboard.press("?")
+        expect(page.get_by_role("dialog", name="Keys")).to_be_visible()
+        page.keyboard.press("Escape")
+        expect(page.get_by_role("dialog", name="Keys")).to_be_hidden()
+        page.keyboard.press("/")
+        expect(page.get_by_role("searchbox")).to_be_focused()
+        page.keyboard.type("j?x")
+        expect(page.get_by_role("searchbox")).to_have_value("j?x")

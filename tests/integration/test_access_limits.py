@@ -151,6 +151,18 @@ def test_a_client_that_does_not_take_its_answer_is_cut_off(
     assert sink.client().get("/livez").status_code == 200
 
 
+def test_of_too_many_connections_those_go_that_are_idle_the_longest(
+    sink: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(connection, "HEAD_WITHIN_S", 60.0)
+    monkeypatch.setattr(connection, "MOST_CONNECTIONS", 5)
+    with ExitStack() as stack:
+        silent = [stack.enter_context(plain(sink)) for _ in range(20)]
+        assert [rest(each) for each in silent[:15]] == [b""] * 15
+        silent[-1].sendall(b"GET /livez HTTP/1.1\r\nHost: x\r\n\r\n")
+        assert silent[-1].recv(65536).startswith(b"HTTP/1.1 200 ")
+
+
 def test_a_thousand_silent_connections_keep_nobody_away(sink: Served) -> None:
     secret = sink.token("viewer")
     with ExitStack() as stack:

@@ -233,7 +233,7 @@ def test_replay_without_an_original_topic_is_refused_until_it_is_configured(
         refused = cli(sink, "replay", only(setup).id)
         assert refused.returncode == 1
         assert "set replay_to" in refused.stdout
-    redirected = {"foreign": [{"topic": dlq, "mapping": "letters", "replay_to": orders}]}
+    redirected: dict[str, object] = {"foreign": [{"topic": dlq, "mapping": "letters", "replay_to": orders}]}
     with running(replace(setup, settings=redirected)) as sink:
         eventually(lambda: cli(sink, "replay", only(setup).id).returncode == 0)
         eventually(lambda: states(setup) == {State.UNCONFIRMED: 1})

@@ -82,7 +82,7 @@ def _roles() -> Iterator[tuple[str, str, Role]]:
                 continue
             asked = [each.annotation for each in signature(route.endpoint).parameters.values()]
             role = next(role for needed, role in _ROLES if needed in asked)
-            for method in sorted(route.methods):
+            for method in sorted(route.methods or ()):
                 yield PREFIX + route.path, method.lower(), role
 
 

@@ -3,8 +3,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sink.console.inert import inert, inert_cell
-from sink.desk.selection import Selection, WrongUse, read_cursor, to_filter, write_cursor
 from sink.console.shown import ago, line
+from sink.desk.selection import Selection, WrongUse, read_cursor, to_filter, write_cursor
 from sink.states import RELEVANT, State
 
 
