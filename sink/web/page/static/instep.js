@@ -139,8 +139,10 @@
   let held = null;
 
   document.addEventListener("htmx:before:swap", () => {
+    const focused = document.activeElement;
     held = {
-      focus: document.activeElement?.id || null,
+      focus: focused?.id || null,
+      top: focused?.id ? focused.getBoundingClientRect().top : null,
       picked: new Set(picks().filter((box) => box.checked).map((box) => box.value)),
       open: new Set(all("details[open][id]").map((each) => each.id)),
     };
@@ -151,7 +153,15 @@
     picks().forEach((box) => { box.checked = held.picked.has(box.value); });
     held.open.forEach((id) => { const each = document.getElementById(id); if (each) each.open = true; });
     const focused = held.focus && document.getElementById(held.focus);
-    if (focused && document.activeElement !== focused) focused.focus({ preventScroll: true });
+    if (focused) {
+      // a line that was moved with its focus is not marked as focused before it is so anew
+      if (!(rowOf(focused) || focused).matches(":focus-within")) {
+        focused.blur();
+        focused.focus({ preventScroll: true });
+      }
+      // what the person is at stays where it is on the screen
+      if (held.top >= 0 && held.top < window.innerHeight) window.scrollBy(0, focused.getBoundingClientRect().top - held.top);
+    }
     held = null;
     showSelection(false);
   });
