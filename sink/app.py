@@ -244,13 +244,9 @@ def _chores(
     config: Config, opened: _Opened, metrics: SinkMetrics, stop: threading.Event
 ) -> dict[str, list[Chore]]:
     store, codec = opened.store, opened.codec
-    replays = Replays(store, config.sink.replay_timeout_s, now_us)
     outbox = Sending(store, opened.producer, codec, SentReader(config.kafka, codec).find, now_us)
     runner = JobRunner(store, outbox.send, uuid.uuid4().hex, now_us)
     janitor = Janitor(store, config.sink.retention, now_us, stop)
-
-    def replay() -> None:
-        metrics.unconfirmed(replays.run()["unconfirmed"])
 
     def count() -> None:
         with store.reading() as connection:
@@ -271,7 +267,7 @@ def _chores(
             # once a run: only a newer program can read what an older one could not
             Chore("reimport", float("inf"), import_again),
             Chore("recovering", _RECOVER_EVERY_S, outbox.recover),
-            Chore("replays", _REPLAYS_EVERY_S, replay),
+            _replay_chore(config, store, metrics),
             *_book_chores(store),
             Chore("numbers", _NUMBERS_EVERY_S, count),
         ],
@@ -282,6 +278,15 @@ def _chores(
             Chore("sweeping", _SWEEP_EVERY_S, partial(clean, janitor.sweep)),
         ],
     }
+
+
+def _replay_chore(config: Config, store: Store, metrics: SinkMetrics) -> Chore:
+    replays = Replays(store, config.sink.replay_timeout_s, now_us)
+
+    def replay() -> None:
+        metrics.unconfirmed(replays.run()["unconfirmed"])
+
+    return Chore("replays", _REPLAYS_EVERY_S, replay)
 
 
 def _book_chores(store: Store) -> list[Chore]:
