@@ -3,6 +3,7 @@
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
+from functools import partial
 
 from kafka import KafkaConsumer, TopicPartition
 from kafka.errors import KafkaError
@@ -65,43 +66,26 @@ class WorkerMetrics:
         self._lag_at_s = 0.0
         self.ages = ChangeAges(mappings)
         registry.register(self.ages)
-        self.changes = Counter(
-            "instep_changes", "Changes by outcome", ["mapping", "direction", "outcome"], registry=registry
+        counter = partial(Counter, registry=registry)
+        gauge = partial(Gauge, registry=registry)
+        histogram = partial(Histogram, registry=registry)
+        self.changes = counter("instep_changes", "Changes by outcome", ["mapping", "direction", "outcome"])
+        self.failures = counter("instep_failures", "Failed changes by code", ["mapping", "category", "code"])
+        self.failure_events = counter("instep_failure_events", "Events sent to the error topic", ["result"])
+        self.batch_seconds = histogram(
+            "instep_batch_seconds", "Time to settle a batch", ["mapping"], buckets=BATCH_BUCKETS_S
         )
-        self.failures = Counter(
-            "instep_failures", "Failed changes by code", ["mapping", "category", "code"], registry=registry
+        self.batch_records = histogram(
+            "instep_batch_records", "Changes in a batch", ["mapping"], buckets=SIZE_BUCKETS
         )
-        self.failure_events = Counter(
-            "instep_failure_events", "Events sent to the error topic", ["result"], registry=registry
+        self.splits = counter("instep_batch_splits", "Bulk writes that had to be divided", ["mapping"])
+        self.retries = counter("instep_retries", "Tries after the first", ["mapping", "code"])
+        self.lag = gauge("instep_lag_records", "Messages not yet polled", ["topic", "partition"])
+        self.last_poll = gauge(
+            "instep_last_poll_timestamp_seconds", "When the loop last asked Kafka; 0: never"
         )
-        self.batch_seconds = Histogram(
-            "instep_batch_seconds",
-            "Time to settle a batch",
-            ["mapping"],
-            buckets=BATCH_BUCKETS_S,
-            registry=registry,
-        )
-        self.batch_records = Histogram(
-            "instep_batch_records", "Changes in a batch", ["mapping"], buckets=SIZE_BUCKETS, registry=registry
-        )
-        self.splits = Counter(
-            "instep_batch_splits", "Bulk writes that had to be divided", ["mapping"], registry=registry
-        )
-        self.retries = Counter(
-            "instep_retries", "Tries after the first", ["mapping", "code"], registry=registry
-        )
-        self.lag = Gauge(
-            "instep_lag_records", "Messages not yet polled", ["topic", "partition"], registry=registry
-        )
-        self.last_poll = Gauge(
-            "instep_last_poll_timestamp_seconds",
-            "When the loop last asked Kafka; 0: never",
-            registry=registry,
-        )
-        self.paused = Gauge("instep_app_paused", "1 while the app is paused", ["app"], registry=registry)
-        self.parked = Gauge(
-            "instep_parked_changes", "Changes that wait behind a failure", ["mapping"], registry=registry
-        )
+        self.paused = gauge("instep_app_paused", "1 while the app is paused", ["app"])
+        self.parked = gauge("instep_parked_changes", "Changes that wait behind a failure", ["mapping"])
         self._create_series(mappings, apps)
 
     def _create_series(self, mappings: Mapping[str, str], apps: Sequence[str]) -> None:

@@ -175,7 +175,10 @@ class World:
     def start(self) -> Program:
         """Start a sink and a worker, and return the worker."""
         self.start_sink(wait=False)
-        return self.start_worker()
+        worker = self.start_worker()
+        ready = f"http://127.0.0.1:{self._sink_port}/readyz"
+        self.until(lambda: fetch(ready) != "", what="the sink is ready")
+        return worker
 
     def drain(self, *, within_s: float = PATIENCE_S) -> None:
         """Run a worker until everything is done that is in the topics now."""

@@ -14,7 +14,7 @@ from sink.store import audit, sessions, tables, tokens
 from sink.store.audit import DONE, REFUSED, Deed, read_audit
 from sink.store.sessions import IDLE, LONGEST, NEW_VISIT_AFTER, Session
 from sink.store.store import Store
-from sink.store.tokens import TokenState, hash_secret
+from sink.store.tokens import Token, TokenState, hash_secret
 from sink.token_actions import NewToken, TokenRefused, create_token, revoke_token
 from tests.contract.stored import store
 
@@ -91,7 +91,9 @@ def test_an_expired_token_opens_nothing(store: Store) -> None:
 def test_a_revoked_token_opens_nothing_and_ends_its_sessions(store: Store) -> None:
     new = made(store)
     cookie = begun(store, new, now_us())
-    assert revoke_token(store, "ops", ANNA) == new.token
+    revoked = revoke_token(store, "ops", ANNA)
+    assert isinstance(revoked, Token)
+    assert revoked.id == new.token.id
     with store.reading() as connection:
         assert tokens.usable(connection, hash_secret(new.secret), now_us()) is None
         assert [each.state(now_us()) for each in tokens.read_tokens(connection)] == [TokenState.REVOKED]

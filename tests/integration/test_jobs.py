@@ -248,7 +248,19 @@ def test_job_without_a_worker_stops_at_its_canaries(setup: SinkSetup, topic_of_r
     hasty = replace(setup, settings={"replay_timeout_s": 1})
     with running(hasty) as sink:
         fail(hasty, 50)
-        output = cli(sink, "errors", "replay", "--state", "open", "--canaries", "10", "--wait", codes=(1,))
+        output = cli(
+            sink,
+            "errors",
+            "replay",
+            "--state",
+            "open",
+            "--canaries",
+            "10",
+            "--wait",
+            "--timeout",
+            "30",
+            codes=(1,),
+        )
     assert "not answered in time." in output
     assert "The job stopped itself: " in output
     assert topic_of_replays.holds(10)

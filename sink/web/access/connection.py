@@ -42,7 +42,11 @@ class PatientConnection(H11Protocol):
         super().connection_made(transport)
         self._allow(HEAD_WITHIN_S)
         if len(self.connections) > MOST_CONNECTIONS:
-            open_now = (each for each in self.connections if isinstance(each, PatientConnection))
+            # one that was cut a moment ago is still among them
+            ours = (each for each in self.connections if isinstance(each, PatientConnection))
+            open_now = [each for each in ours if not each.transport.is_closing()]
+            if len(open_now) <= MOST_CONNECTIONS:
+                return
             idle = (each for each in open_now if not each.busy)
             min(idle, key=lambda each: each.idle_since, default=self).cut()
 

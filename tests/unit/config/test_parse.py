@@ -36,7 +36,7 @@ WRONG: list[tuple[dict[str, Any], str, str]] = [
         f"{MAPPING}.fields[0].lookup",
         "unknown",
     ),
-    ({"sink.retention": {"audit": "400d"}}, "sink.retention.audit", "unknown key"),
+    ({"sink.retention": {"payloads": "400d"}}, "sink.retention.payloads", "unknown key"),
     # wrong types
     ({"kafka.group": 7}, "kafka.group", "must be a text. Put it in quotes."),
     ({"kafka": "localhost"}, "kafka", "must be a mapping"),
