@@ -22,6 +22,9 @@ from instep.selecting import (
     Yes,
 )
 
+# how long a busy sink may take to say that nobody answered in time
+_SINK_SAYS_SO_S = 60.0
+
 Rate = Annotated[
     int | None,
     typer.Option(
@@ -112,7 +115,8 @@ def replay(
 
     selected = selection(ids, states, mappings, categories, codes, records, groups, older_than, newer_than)
     with at_desk(config, url, token_file) as desk:
-        patience = Wait(timeout_s or desk.replay_timeout_s) if wait else None
+        usual_s = desk.replay_timeout_s
+        patience = Wait(timeout_s or usual_s, timeout_s or usual_s + _SINK_SAYS_SO_S) if wait else None
         corrected = corrections(assigned or (), nulls or ())
         plain = corrected is None and rate is None and canaries is None
         wish = None if plain else JobWish(corrected, rate, canaries)

@@ -50,9 +50,13 @@ class Manner:
 
 @dataclass(frozen=True, slots=True)
 class Wait:
-    """How long to wait for the workers' answers."""
+    """How long to wait for the workers' answers, and how long for any progress of a job.
+
+    A job may rest for as long as the sink waits for its first entries, and has to be given time to say so.
+    """
 
     seconds: float
+    quiet_s: float
 
 
 def replay(
@@ -66,7 +70,7 @@ def replay(
     if manner.dry_run:
         return _preview(chosen, Action.REPLAY)
     if wish is not None or selection.groups or len(chosen.ids) > MANY:
-        patience_s = None if wait is None else wait.seconds
+        patience_s = None if wait is None else wait.quiet_s
         how = Start(manner.ask, manner.as_json, patience_s)
         return start_job(desk, selection, chosen.ids, wish or JobWish(), how)
     steps = _act(desk, chosen, Wish(Action.REPLAY, named=bool(selection.ids)), "asking")
