@@ -5,7 +5,7 @@ BIN := .venv/bin
 # One command a line in a POSIX shell that stops at the first error.
 .SHELLFLAGS := -eu -c
 .DEFAULT_GOAL := help
-.PHONY: help venv demo test unit lint bench soak docs clean
+.PHONY: help venv demo test unit lint bench soak docs screenshots clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -43,6 +43,11 @@ bench: venv  ## measure against the bare loop and the JDBC sink; see benchmarks/
 
 docs: venv  ## regenerate the generated pages in docs/
 	$(BIN)/python -m docs.generate
+
+screenshots: venv  ## take the pictures in docs/screenshots anew, with a real browser
+	$(BIN)/python -m tests.services install
+	rm -f docs/screenshots/*.png
+	INSTEP_SCREENSHOTS=docs/screenshots $(BIN)/python -m tests.services run $(BIN)/pytest -q tests/acceptance/test_page.py -k shuts_anybody_out
 
 clean:  ## remove the virtual environment and what tools left behind
 	rm -rf .venv build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis
