@@ -121,6 +121,6 @@ class SinkConfig(Part):
     retention: RetentionConfig = RetentionConfig()
     """How long closed entries are kept."""
     archive: Text | None = None
-    """A folder for what `instep errors clear` archives; left out: the folder that the command runs in."""
+    """A folder for what is cleared; left out: the folder that the command, or the sink, runs in."""
     replay_timeout_s: Annotated[int, Field(ge=1), WHOLE] = 300
     """How many seconds a worker has to answer a replay before the entry is shown as unconfirmed."""

@@ -3,7 +3,6 @@
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
-from datetime import UTC, datetime
 from pathlib import Path
 
 from plumbing.codec import open_codec
@@ -12,6 +11,7 @@ from schemas.events import OriginalRecord
 from sink import actions, reimport
 from sink.actions import Actor, Restored, Wish, clearable
 from sink.archive import open_archive
+from sink.archive_folder import new_archive
 from sink.desk.desk import Chosen, ClearDone, ClearPlan, EntryDetail, EntryPage, Message, Progress, Unreadable
 from sink.desk.groups import DirectGroups, GroupDesk
 from sink.desk.jobs import DirectJobs, JobDesk
@@ -159,9 +159,7 @@ class DirectDesk:
 
     def new_archive(self) -> str:
         """Return a new name for an archive in the archive folder."""
-        return str(
-            Path(self._config.sink.archive or ".") / f"instep-errors-{datetime.now(UTC):%Y%m%dT%H%M%SZ}.avro"
-        )
+        return str(new_archive(self._config))
 
 
 def as_text(original: OriginalRecord) -> Message:

@@ -56,7 +56,7 @@ class Monday:
     def come(self, *, quiet: bool = False) -> None:
         """Have records of every cause fail, other ones each time, among some that go through; on a quiet day only a few."""
         if self.open_entries():
-            self.world.instep("errors", "clear", "--include-open", "--yes")
+            self.clear()
         self._weeks += 1
         self.crm.execute(*NARROW)
         number = self._weeks * 1000
@@ -70,6 +70,10 @@ class Monday:
         self.world.until(
             lambda: len(self.open_entries()) == sum(records.values()), what="all entries of the morning"
         )
+
+    def clear(self) -> None:
+        """Archive and delete all that is on the list."""
+        self.world.instep("errors", "clear", "--include-open", "--yes")
 
     def open_entries(self, cause: Cause | None = None) -> list[dict[str, Any]]:
         """What is open, of one cause or of all."""

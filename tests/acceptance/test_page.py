@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 import pytest
 from axe_playwright_python.base import AXE_SCRIPT
-from playwright.sync_api import Browser, ConsoleMessage, Page, ViewportSize, expect
+from playwright.sync_api import Browser, ConsoleMessage, FloatRect, Page, ViewportSize, expect
 
 from tests.acceptance.hands import Hand, Keyboard, Mouse
 from tests.acceptance.monday import (
@@ -171,7 +171,9 @@ def clear_the_rest(hand: Hand) -> None:
 
 @pytest.fixture(scope="module")
 def shots(morning: Monday, browser: Browser) -> list[Shot]:
-    """Every page, with something on it: entries, a replay that stopped itself, a message that nobody can read."""
+    """Every page, with something on it: entries, an archive, a replay that stopped itself, a message that nobody can read."""
+    morning.come(quiet=True)
+    morning.clear()
     morning.come(quiet=True)
     morning.garble()
     with opened(browser, morning) as page:
@@ -238,10 +240,14 @@ def violations(page: Page, rules: list[str] | None) -> list[str]:
 
 
 def keep_picture(page: Page, shot: Shot, name: str) -> None:
-    """Keep how it looks, when somebody asked for it: what the documentation shows, or with `all` everything."""
+    """Keep how it looks, when somebody asked for it: all pages, or in a folder `docs/...` what the documentation shows."""
     folder = os.environ.get("INSTEP_SCREENSHOTS")
-    if folder is not None and (shot.in_docs or folder.endswith("all")):
-        page.screenshot(path=Path(folder) / f"{name}.png")
+    if folder is None:
+        return
+    in_docs = shot.in_docs and not name.endswith("dark-390")
+    if in_docs or not folder.startswith("docs"):
+        clip = FloatRect(x=0, y=0, width=page.evaluate("innerWidth"), height=640)
+        page.screenshot(path=Path(folder) / f"{name}.png", clip=clip if in_docs else None)
 
 
 def test_every_action_works_without_a_script(morning: Monday, browser: Browser) -> None:

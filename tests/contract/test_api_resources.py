@@ -4,11 +4,15 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+import pytest
+
 from sink.roles import Role
 from sink.store.store import Store
 from tests.contract.api import Api, api, known_as, problem, sink
 from tests.contract.stored import entries, ingest, store, told
+from tests.integration.sink_running import SinkSetup
 from tests.sink_events import failed, records, resolved
+from tests.web_serving import served
 
 __all__ = ["api", "known_as", "sink", "store"]
 
@@ -127,6 +131,17 @@ def test_what_is_cleared_is_in_an_archive_and_can_be_restored(api: Api, store: S
     assert api.get(f"/archive/{file['name']}").json()["entries"] == 1
     assert api.post(f"/archive/{file['name']}/restore").json() == {"restored": 1, "existing": 0}
     assert {entry.record_id for entry in entries(store)} == {"C001", "C002"}
+
+
+def test_without_a_folder_archives_are_kept_where_the_sink_runs(
+    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    told(store, failed(), resolved(failed()))
+    url = store.engine.url.render_as_string(hide_password=False)
+    with served(SinkSetup(tmp_path, "127.0.0.1:9", "errors", "g.replay", url, {}).config(), url) as running:
+        name = Api(running.url).post("/archive/clear", {}).json()["archive"]
+    assert (tmp_path / name).is_file()
 
 
 def test_altered_archive_is_refused(api: Api, store: Store, tmp_path: Path) -> None:

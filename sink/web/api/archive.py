@@ -1,12 +1,13 @@
 """/archive: clearing what is over, the files that hold what was cleared, and the way back."""
 
-import re
 from pathlib import Path as File
 from typing import Annotated
 
 from fastapi import APIRouter, Path
 from pydantic import Field
 
+from sink.archive_folder import ARCHIVE_NAME, archive_folder, find_archive
+from sink.archive_folder import list_archives as archives_in_folder
 from sink.desk.wire import (
     ArchiveView,
     CheckedView,
@@ -21,10 +22,8 @@ from sink.web.access.need import Admin, Viewer
 from sink.web.api.acting import desk_of
 from sink.web.api.once import IdempotencyKey, OnceRoute
 from sink.web.api.selecting import EntryFilter
-from sink.web.problem import ProblemError, documented, not_found
+from sink.web.problem import documented, not_found
 from sink.web.web import Web, WebDep
-
-_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,199}\.avro")
 
 router = APIRouter(
     prefix="/archive", tags=["archive"], route_class=OnceRoute, responses=documented(401, 403, 422, 503)
@@ -40,7 +39,7 @@ class ClearForm(Form):
     include_open: bool = Field(default=False, description="Delete entries too that are still relevant.")
     archive: str | None = Field(
         default=None,
-        pattern=f"^{_NAME.pattern}$",
+        pattern=f"^{ARCHIVE_NAME.pattern}$",
         description="The name of the file to write in the sink's folder; left out: a new one.",
     )
 
@@ -48,12 +47,10 @@ class ClearForm(Form):
 @router.get("")
 def list_archives(_person: Admin, web: WebDep) -> list[ArchiveView]:
     """List the archive files in the sink's folder, the newest first."""
-    found = [
-        ArchiveView(name=file.name, bytes=stat.st_size, written_at=moment(stat.st_mtime_ns // 1000))
-        for file in _folder(web).glob("*.avro")
-        if _NAME.fullmatch(file.name) and not file.is_symlink() and file.is_file() and (stat := file.stat())
+    return [
+        ArchiveView(name=file.name, bytes=file.bytes, written_at=moment(file.written_us))
+        for file in archives_in_folder(web.config)
     ]
-    return sorted(found, key=lambda each: (each.written_at, each.name), reverse=True)
 
 
 @router.post("/plan")
@@ -90,22 +87,12 @@ def restore(name: Name, person: Admin, web: WebDep, _key: IdempotencyKey = None)
     return RestoredView(restored=done.restored, existing=done.existing)
 
 
-def _folder(web: Web) -> File:
-    folder = web.config.sink.archive
-    if folder is None:
-        raise ProblemError(
-            409, "no-archive-folder", "The sink has no archive folder; set sink.archive in its configuration."
-        )
-    return File(folder)
-
-
 def _named(web: Web, form: ClearForm) -> str | None:
-    folder = _folder(web)
-    return None if form.archive is None else str(folder / form.archive)
+    return None if form.archive is None else str(archive_folder(web.config) / form.archive)
 
 
 def _file(web: Web, name: str) -> File:
-    file = _folder(web) / name
-    if not _NAME.fullmatch(name) or file.is_symlink() or not file.is_file():
+    file = find_archive(web.config, name)
+    if file is None:
         raise not_found("archive")
     return file

@@ -1,10 +1,8 @@
 """The page *Clear*: Business Central's two buttons, what they would delete, and the archives that bring it back."""
 
-import re
 import shutil
 import tempfile
-from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 from typing import Annotated
 
@@ -15,6 +13,7 @@ from starlette.datastructures import UploadFile
 from sink import actions
 from sink.actions import Actor, clearable
 from sink.archive import ArchiveError
+from sink.archive_folder import ARCHIVE_NAME, archive_folder, find_archive, list_archives, new_archive
 from sink.desk.selection import WrongUse
 from sink.states import CLOSED, RELEVANT
 from sink.store.entries import Filter, count_entries
@@ -32,19 +31,9 @@ router = APIRouter()
 UPLOAD = "/clear/upload"
 """Where archives are sent to be restored: a body of any size, kept in a file while it is read."""
 
-_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,199}\.avro")
 _ARCHIVES_SHOWN = 50
 _DAY = timedelta(days=1)
 _MICROSECOND = timedelta(microseconds=1)
-
-
-@dataclass(frozen=True, slots=True)
-class ArchiveFile:
-    """One archive in the folder."""
-
-    name: str
-    bytes: int
-    written_us: int
 
 
 @router.get("/clear")
@@ -58,8 +47,8 @@ def clear_page(person: Admin, page: PageDep) -> Response:
         "clear.html",
         closed=sum(counts.states.get(state, 0) for state in CLOSED),
         relevant=counts.relevant,
-        folder=_folder(page.web).resolve(),
-        archives=_archives(page.web),
+        folder=archive_folder(page.web.config).resolve(),
+        archives=list_archives(page.web.config)[:_ARCHIVES_SHOWN],
         retention=page.web.config.sink.retention.closed.total_seconds(),
     )
 
@@ -87,7 +76,7 @@ def preview(
         closed=closed,
         still=sum(tally.entries for tally in relevant),
         total=sum(tally.entries for tally in tallies),
-        folder=_folder(page.web).resolve(),
+        folder=archive_folder(page.web.config).resolve(),
     )
 
 
@@ -106,7 +95,7 @@ def clear_now(
             "/clear", Flash("Nothing was deleted: tick that you have seen what is still relevant.", "refused")
         )
     wanted = _wanted(days, now, include_open=bool(include_open))
-    file = _folder(page.web) / f"instep-errors-{datetime.now(UTC):%Y%m%dT%H%M%SZ}.avro"
+    file = new_archive(page.web.config)
     try:
         done = actions.clear(page.web.store, wanted, file, Actor(person.name, person.via))
     except ArchiveError as error:
@@ -143,7 +132,7 @@ def restore_sent(person: Admin, page: PageDep, sent: Annotated[UploadFile, Depen
     """Bring back the entries of an archive that was sent."""
     name = Path(sent.filename or "").name
     with tempfile.TemporaryDirectory(prefix="instep-") as folder:
-        path = Path(folder) / (name if _NAME.fullmatch(name) else "sent.avro")
+        path = Path(folder) / (name if ARCHIVE_NAME.fullmatch(name) else "sent.avro")
         with path.open("wb") as file:
             shutil.copyfileobj(sent.file, file)
         sent.file.close()
@@ -170,24 +159,8 @@ def _wanted(days: int, now_us: int, *, include_open: bool) -> Filter:
     return clearable(Filter(over_before_us=before_us, failed_before_us=now_us + 1), include_open=include_open)
 
 
-def _folder(web: Web) -> Path:
-    return Path(web.config.sink.archive or ".")
-
-
-def _archives(web: Web) -> list[ArchiveFile]:
-    try:
-        found = [
-            ArchiveFile(file.name, stat.st_size, stat.st_mtime_ns // 1000)
-            for file in _folder(web).glob("*.avro")
-            if _NAME.fullmatch(file.name) and file.is_file() and (stat := file.stat())
-        ]
-    except OSError:
-        return []
-    return sorted(found, key=lambda each: each.written_us, reverse=True)[:_ARCHIVES_SHOWN]
-
-
 def _archive(web: Web, name: str) -> Path:
-    file = _folder(web) / name
-    if not _NAME.fullmatch(name) or file.is_symlink() or not file.is_file():
+    file = find_archive(web.config, name)
+    if file is None:
         raise not_found("archive")
     return file
