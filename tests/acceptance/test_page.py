@@ -170,12 +170,19 @@ def clear_the_rest(hand: Hand) -> None:
 
 
 @pytest.fixture(scope="module")
-def shots(morning: Monday, browser: Browser) -> list[Shot]:
-    """Every page, with something on it: entries, an archive, a replay that stopped itself, a message that nobody can read."""
+def busy_day(morning: Monday) -> Monday:
+    """Something for every page: entries, an archive, a message that nobody can read."""
     morning.come(quiet=True)
     morning.clear()
     morning.come(quiet=True)
     morning.garble()
+    return morning
+
+
+@pytest.fixture(scope="module")
+def shots(busy_day: Monday, browser: Browser) -> list[Shot]:
+    """Every page, with something on it; a replay that stopped itself too."""
+    morning = busy_day
     with opened(browser, morning) as page:
         page.goto("/groups")
         Mouse(page).open_row(TOO_LONG.title)

@@ -147,20 +147,20 @@ class Gate:
         return await anyio.to_thread.run_sync(look, limiter=self._looking)
 
     async def _pass(self, person: Person, scope: Scope, receive: Receive, send: Send) -> None:
-        status = 0
-
         async def watch(message: Message) -> None:
-            nonlocal status
-            status = message.get("status", status)
+            # before the answer: whoever has it can rely on the log
+            if message.get("status") == 403 and scope["method"] not in SAFE_METHODS:
+                await self._note_refused(person, scope)
             await send(message)
 
         await self._app(scope, receive, watch)
-        if status == 403 and scope["method"] not in SAFE_METHODS:
-            note = partial(self._admission.note_refused, person, scope["method"], scope["path"])
-            try:
-                await self._look(note)
-            except SQLAlchemyError:
-                structlog.get_logger().warning("a refused action could not be written down")
+
+    async def _note_refused(self, person: Person, scope: Scope) -> None:
+        note = partial(self._admission.note_refused, person, scope["method"], scope["path"])
+        try:
+            await self._look(note)
+        except SQLAlchemyError:
+            structlog.get_logger().warning("a refused action could not be written down")
 
 
 _LOCAL_ONLY = (
