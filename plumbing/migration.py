@@ -16,7 +16,11 @@ def upgrade(engine: Engine, package: str, version_table: str) -> tuple[str | Non
     `env.py` of the package finds the open connection in `context.config.attributes["connection"]`, and the name of the
     version table in `["version_table"]`. One process at a time does it. Raises SQLAlchemy's DBAPIError.
     """
-    from plumbing.alembic_upgrade import (  # noqa: PLC0415  commands that only look need not wait for Alembic to load
+    newest = _newest(package)
+    with engine.connect() as connection:
+        if _present(connection, version_table) == newest:
+            return newest, newest
+    from plumbing.alembic_upgrade import (  # noqa: PLC0415  who has nothing to migrate need not wait for Alembic to load
         one_at_a_time,
         upgrade_to_head,
     )

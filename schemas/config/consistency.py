@@ -7,7 +7,7 @@ from schemas.config.app import AppConfig
 from schemas.config.mapping import MappingConfig
 from schemas.config.problem import Path, did_you_mean
 from schemas.config.process import ForeignTopicConfig
-from schemas.config.where import Refused, parse_where
+from schemas.config.where import Refused
 
 Found = tuple[Path, str]
 
@@ -139,6 +139,10 @@ def _policies(path: Path, mapping: MappingConfig) -> Iterator[Found]:
             "a tombstone cannot count as a delete while on_delete is ignore. Choose skip, or another on_delete.",
         )
     if mapping.where is not None:
+        from schemas.config.where_sql import (  # noqa: PLC0415  its SQL parser takes a tenth of a command's start
+            parse_where,
+        )
+
         parsed = parse_where(mapping.where)
         if isinstance(parsed, Refused):
             yield (*path, "where"), parsed.what

@@ -12,7 +12,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import orjson
-from sqlalchemy import ColumnElement, Connection, Engine, and_, delete, func, select, text
+from sqlalchemy import ColumnElement, Connection, Engine, and_, bindparam, delete, func, select, text
 from sqlalchemy.dialects import postgresql, sqlite
 
 from plumbing.database import READ_ONLY
@@ -123,19 +123,16 @@ class StateStore:
 
     def forget(self, mapping: str, failures: Iterable[OpenFailure]) -> None:
         """Forget failures that are resolved, where they are still their records' latest."""
-        rows = [(_hash(each.record_id), each.failure_id) for each in failures]
+        rows = [{"of_record": _hash(each.record_id), "of_failure": each.failure_id} for each in failures]
         if not rows:
             return
+        statement = delete(open_failure).where(
+            self._mine(mapping),
+            open_failure.c.record_hash == bindparam("of_record"),
+            open_failure.c.failure_id == bindparam("of_failure"),
+        )
         with self._engine.begin() as connection:
-            for record_hash, failure_id in rows:
-                connection.execute(
-                    delete(open_failure).where(
-                        open_failure.c.worker_group == self._group,
-                        open_failure.c.mapping == mapping,
-                        open_failure.c.record_hash == record_hash,
-                        open_failure.c.failure_id == failure_id,
-                    )
-                )
+            connection.execute(statement, rows)
 
     def park(self, mapping: str, changes: Sequence[tuple[str, Message]]) -> list[Message]:
         """Keep changes that must wait behind a failure of their record, in order; return those for which there is no room."""
