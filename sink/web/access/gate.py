@@ -1,7 +1,7 @@
 """The gate before every route: whoever is known is let in as a Person, everybody else to the open routes alone."""
 
 import time
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import TypeVar
@@ -56,6 +56,7 @@ class Gate:
         self._trusted = trusted
         self._open = OPEN_ROUTES | ({METRICS} if open_metrics else frozenset())
         self._recent = _Recent()
+        self._tried_now: Counter[str] = Counter()
         self._looking = anyio.CapacityLimiter(_LOOKING)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -110,12 +111,17 @@ class Gate:
     async def _by_token(self, authorization: str, asked: Origin) -> Person:
         kind, _, secret = authorization.partition(" ")
         secret_hash, client = hash_secret(secret.strip()), network_of(asked.client)
-        # what was right lately is not held up by others who try at the same address
-        charged = secret_hash not in self._recent
+        # what was right lately is not held up by others who try at the same address; one secret at once is one try
+        charged = secret_hash not in self._recent and secret_hash not in self._tried_now
         if charged:
             charge(self._pace, client)
         bearer = kind.lower() == "bearer"
-        person = await self._look(partial(self._admission.by_token, secret_hash)) if bearer else None
+        self._tried_now[secret_hash] += 1
+        try:
+            person = await self._look(partial(self._admission.by_token, secret_hash)) if bearer else None
+        finally:
+            self._tried_now[secret_hash] -= 1
+            self._tried_now += Counter()  # drops what nobody tries any more
         if person is None:
             self._recent.drop(secret_hash)
             structlog.get_logger().warning("a wrong token was sent", client=asked.client)
