@@ -6,6 +6,7 @@ from typing import Any
 import orjson
 from sqlalchemy import (
     BigInteger,
+    BindParameter,
     Boolean,
     Column,
     ColumnElement,
@@ -17,9 +18,12 @@ from sqlalchemy import (
     Text,
     any_,
     bindparam,
+    column,
     func,
     select,
+    update,
 )
+from sqlalchemy import table as sql_table
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.dialects.postgresql import ARRAY
 
@@ -49,22 +53,29 @@ def insert_rows(connection: Connection, table: Table, rows: Sequence[Row]) -> No
         )
 
 
-def update_rows(connection: Connection, table: Table, names: Sequence[str], rows: Sequence[Row]) -> None:
-    """Set columns of rows that exist; the first of `names` is the key."""
+def update_rows(
+    connection: Connection,
+    table: Table,
+    names: Sequence[str],
+    rows: Sequence[Row],
+    *only: ColumnElement[bool],
+) -> None:
+    """Set columns of rows that exist, and for which the conditions `only` hold; the first of `names` is the key."""
     if not rows:
         return
     key, *values = names
     if connection.dialect.name == "postgresql":
         staged = _stage(connection, table, names, rows)
-        setting = ", ".join(f'"{name}" = s."{name}"' for name in values)
-        update = f'UPDATE {table.name} t SET {setting} FROM {staged} s WHERE t."{key}" = s."{key}"'  # noqa: S608  our own names
-        connection.exec_driver_sql(update)
+        new = sql_table(staged, *(column(name) for name in names))
+        change = update(table).values({name: new.c[name] for name in values})
+        connection.execute(change.where(table.c[key] == new.c[key], *only))
         connection.exec_driver_sql(f"TRUNCATE {staged}")
     else:
-        setting = ", ".join(f'"{name}" = ?' for name in values)
-        connection.exec_driver_sql(
-            f'UPDATE {table.name} SET {setting} WHERE "{key}" = ?',  # noqa: S608  our own names
-            [(*row[1:], row[0]) for row in rows],
+        given: dict[str, BindParameter[Any]] = {name: bindparam(f"new_{name}") for name in names}
+        change = update(table).values({name: given[name] for name in values})
+        connection.execute(
+            change.where(table.c[key] == given[key], *only),
+            [dict(zip((f"new_{name}" for name in names), row, strict=True)) for row in rows],
         )
 
 

@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 import orjson
-from sqlalchemy import Connection, Row, and_, bindparam, delete, func, literal, or_, select, tuple_, update
+from sqlalchemy import Connection, Row, and_, delete, func, literal, or_, select, tuple_, update
 
 from schemas.events import Decision
 from sink.batch import INSTEP
@@ -192,21 +192,25 @@ def lease(connection: Connection, job_id: str, sink: str, now_us: int) -> Job | 
 
 def next_items(connection: Connection, of: Job, limit: int, now_us: int) -> Next:
     """Return the next entries of a job, up to the first one whose app is paused."""
-    joined = job_item.outerjoin(entry, entry.c.id == job_item.c.entry_id)
     query = (
-        select(job_item.c.number, job_item.c.entry_id, entry.c.mapping)
-        .select_from(joined)
+        select(job_item.c.number, job_item.c.entry_id)
         .where(job_item.c.job_id == of.id, job_item.c.number >= of.handled)
         .order_by(job_item.c.number)
         .limit(limit)
     )
+    items = [(row.number, row.entry_id) for row in connection.execute(query)]
     paused = {} if of.decision is Decision.DROP else paused_mappings(connection, now_us)
-    items: list[tuple[int, str]] = []
-    for row in connection.execute(query):
-        if row.mapping in paused:
-            waits = f"waits: the target app of {row.mapping} is paused ({paused[row.mapping]})"
-            return Next(items, None if items else waits)
-        items.append((row.number, row.entry_id))
+    if not paused:
+        return Next(items, None)
+    mine = bulk.among(connection, entry.c.id, [entry_id for _, entry_id in items])
+    mappings = {
+        row.id: row.mapping for row in connection.execute(select(entry.c.id, entry.c.mapping).where(mine))
+    }
+    for index, (_, entry_id) in enumerate(items):
+        mapping = mappings.get(entry_id)
+        if mapping in paused:
+            waits = f"waits: the target app of {mapping} is paused ({paused[mapping]})"
+            return Next(items[:index], None if index else waits)
     return Next(items, None)
 
 
@@ -222,18 +226,12 @@ def write_steps(
         moved = isinstance(step, Moved)
         replay_id = step.replay_id if isinstance(step, Moved) else None
         refusal = None if isinstance(step, Moved) else step.reason.name
-        rows.append(
-            {"of_job": of.id, "at_number": number, "new_replay_id": replay_id, "new_refusal": refusal}
-        )
+        rows.append((number, replay_id, refusal))
         refused += not moved
         sent += replay_id is not None
         resolved += moved and replay_id is None
-    statement = (
-        update(job_item)
-        .where(job_item.c.job_id == bindparam("of_job"), job_item.c.number == bindparam("at_number"))
-        .values(replay_id=bindparam("new_replay_id"), refusal=bindparam("new_refusal"))
-    )
-    connection.execute(statement, rows)
+    names = ("number", "replay_id", "refusal")
+    bulk.update_rows(connection, job_item, names, rows, job_item.c.job_id == of.id)
     before = of.counts
     counts = asdict(before) | {
         "sent": before.sent + sent,

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, or_, select, update
+from sqlalchemy import Connection, or_, select
 
 from schemas.events import SyncFailed, SyncProgress
 from sink.batch import INSTEP, LETTER, Batch, EntryEvents, Partition, Unread
@@ -307,9 +307,17 @@ def _lock_entries(connection: Connection, ids: Sequence[str]) -> dict[str, _Know
 
 
 def _settle(connection: Connection, settled: Sequence[Settled], now_us: int) -> set[str]:
-    """Note the answers; returns the replays among them that the schedule asked for."""
+    """Note the answers, of several to one replay the first; returns the replays that the schedule asked for."""
     if not settled:
         return set()
+    first: dict[str, tuple[Any, ...]] = {}
+    for each in settled:
+        first.setdefault(each.replay_id, (each.replay_id, str(each.verdict), each.code, now_us))
+    # in one order, as all who write several of them at once do: two that lock the same cannot wait for each other
+    mine = bulk.among(connection, replay.c.id, list(first))
+    locked = connection.execute(
+        select(replay.c.id, replay.c.scheduled).where(mine).order_by(replay.c.id).with_for_update()
+    ).all()
     # an answer that comes after the time-out still counts
     unanswered = or_(
         replay.c.verdict.is_(None),
@@ -317,20 +325,9 @@ def _settle(connection: Connection, settled: Sequence[Settled], now_us: int) -> 
         replay.c.verdict == str(Verdict.UNCONFIRMED),
         replay.c.verdict == str(Verdict.NOT_SENT),
     )
-    statement = (
-        update(replay)
-        .where(replay.c.id == bindparam("replay_id"), unanswered)
-        .values(verdict=bindparam("new_verdict"), code=bindparam("new_code"), verdict_us=now_us)
-    )
-    connection.execute(
-        statement,
-        # in one order, as all who write several of them at once do
-        [
-            {"replay_id": each.replay_id, "new_verdict": str(each.verdict), "new_code": each.code}
-            for each in sorted(settled, key=lambda each: each.replay_id)
-        ],
-    )
-    return _scheduled(connection, [each.replay_id for each in settled])
+    names = ("id", "verdict", "code", "verdict_us")
+    bulk.update_rows(connection, replay, names, list(first.values()), unanswered)
+    return {row.id for row in locked if row.scheduled}
 
 
 def _scheduled(connection: Connection, replay_ids: Sequence[str]) -> set[str]:
