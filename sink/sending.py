@@ -20,7 +20,7 @@ from sink.store import replays
 from sink.store.replays import Claim, Outgoing
 from sink.store.store import Store
 
-AT_ONCE = 500
+AT_ONCE = 2000
 # What was claimed is handed to the producer within this time or given back, and the producer tries no longer than
 # DELIVERED_WITHIN_MS: before CLAIM_HOLDS_US is over nothing more can come.
 _HANDED_OVER_WITHIN_US = 10_000_000

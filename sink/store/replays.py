@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import orjson
-from sqlalchemy import Connection, Row, and_, bindparam, or_, select, update
+from sqlalchemy import Connection, Row, and_, bindparam, func, or_, select, update
 
 from schemas.events import Decision, OriginalRecord, Position, ReplayRequest
 from sink.batch import INSTEP
@@ -18,6 +18,8 @@ from sink.store.tables import entry, job, job_item, payload, replay
 
 # After so long a sink that wanted to send is taken for gone. It must have given up sending well before.
 CLAIM_HOLDS_US = 45_000_000
+# of messages that were claimed together; the last of them may go beyond
+BYTES_AT_ONCE = 16 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,15 +193,19 @@ def _unsent(connection: Connection, now_us: int, limit: int) -> Any:
         .outerjoin(job_item, job_item.c.replay_id == replay.c.id)
         .outerjoin(job, job.c.id == job_item.c.job_id)
     )
-    return (
-        select(*columns)
+    order = (replay.c.requested_us, job_item.c.number)
+    before = func.sum(func.coalesce(func.length(payload.c.value), 0)).over(order_by=order, rows=(None, -1))
+    waiting = (
+        select(*columns, before.label("bytes_before"))
         .select_from(joined)
         .where(replay.c.verdict.is_(None), replay.c.sent_us.is_(None), replay.c.claimed_us.is_(None))
         .where(or_(replay.c.decision == Decision.DROP, entry.c.id.is_(None), entry.c.mapping.not_in(paused)))
         .where(or_(entry.c.id.is_(None), entry.c.origin == INSTEP))
-        .order_by(replay.c.requested_us)
+        .order_by(*order)
         .limit(limit)
+        .subquery()
     )
+    return select(waiting).where(func.coalesce(waiting.c.bytes_before, 0) < BYTES_AT_ONCE)
 
 
 def _settle(connection: Connection, replay_id: str, verdict: Verdict, now_us: int) -> None:

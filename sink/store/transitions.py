@@ -18,7 +18,7 @@ from sink.store import bulk
 from sink.store.progress import paused_mappings
 from sink.store.tables import entry, replay
 
-CHUNK = 500
+CHUNK = 2000
 
 
 @dataclass(frozen=True, slots=True)

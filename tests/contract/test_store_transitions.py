@@ -76,6 +76,17 @@ def test_request_carries_the_original_and_goes_out_once(store: Store) -> None:
     assert (outgoing.request.failure_id, outgoing.request.record_id) == (failed().failure_id, "C001")
 
 
+def test_large_messages_go_out_in_portions(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    told(store, failed("C001", 1), failed("C002", 2), failed("C003", 3))
+    replayed(store, *(entry.id for entry in entries(store)))
+    monkeypatch.setattr("sink.store.replays.BYTES_AT_ONCE", 1)
+    portions = []
+    for _ in range(4):
+        with store.writing() as connection:
+            portions.append(len(claim(connection, NOW, 10)))
+    assert portions == [1, 1, 1, 0]
+
+
 def test_request_that_was_not_sent_is_given_back(store: Store) -> None:
     told(store, failed())
     replayed(store, only(store).id)
