@@ -193,7 +193,7 @@ def _unsent(connection: Connection, now_us: int, limit: int) -> Any:
         .outerjoin(job_item, job_item.c.replay_id == replay.c.id)
         .outerjoin(job, job.c.id == job_item.c.job_id)
     )
-    order = (replay.c.requested_us, job_item.c.number)
+    order = (replay.c.requested_us, job.c.created_us, job_item.c.number)
     before = func.sum(func.coalesce(func.length(payload.c.value), 0)).over(order_by=order, rows=(None, -1))
     waiting = (
         select(*columns, before.label("bytes_before"))
