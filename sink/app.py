@@ -61,8 +61,9 @@ _LIMITS_S = {
 # how long the partitions of a sink that was killed wait for another one
 _SESSION_MS = 10_000
 _METADATA_MS = 10_000
-# A batch is many values that live for a moment and form no cycles: looking for cycles takes a third of the time.
-_COLLECT_AFTER = 100_000
+# A batch is many values that live for a moment and form no cycles: looking for cycles takes a third of the time. What is
+# loaded is not looked at at all; the rest often enough, as the client's cycles hold what it has fetched.
+_COLLECT_AFTER = 10_000
 # what a fetch may bring bounds the memory
 _FETCH_BYTES = 1 << 20
 
@@ -83,6 +84,7 @@ class StoreUnreachable(UnreachableError):  # noqa: N818  named for what is the c
 
 def run(config: Config, stop: threading.Event) -> int:
     """Run the sink until `stop`; returns an exit code. Services that are not there yet are waited for."""
+    gc.freeze()
     gc.set_threshold(_COLLECT_AFTER)
     with ExitStack() as stack:
         pulse = health.Pulse(_LIMITS_S)

@@ -41,7 +41,8 @@ DONE, FAILED = 0, 1
 LEAVE_TIMEOUT_S = 1.5
 # decoding runs beside the lanes' and the client's threads, which else wait 5 ms each time they want the interpreter back
 SWITCH_INTERVAL_S = 0.0005
-# A batch is many values that live for a moment and form no cycles: looking for cycles takes a fifth of the time.
+# A batch is many values that live for a moment and form no cycles: looking for cycles takes a fifth of the time. What is
+# loaded is not looked at at all.
 COLLECT_AFTER = 100_000
 
 
@@ -51,6 +52,7 @@ def run(config: Config, *, drain: bool, stop: threading.Event) -> int | list[Wro
     Returns an exit code, or what is wrong in the configuration: then nothing was consumed.
     """
     sys.setswitchinterval(SWITCH_INTERVAL_S)
+    gc.freeze()
     gc.set_threshold(COLLECT_AFTER)
     with ExitStack() as closing:
         services = open_services(config, stop, closing)
