@@ -109,12 +109,16 @@ def clear(store: Store, wanted: Filter, path: Path, actor: Actor) -> Cleared:
         path.unlink()
         return Cleared(None, 0, 0)
     deleted = 0
+    # counted with each portion, so that the log is right wherever this breaks off
+    with store.writing() as connection:
+        noted_id = audit.record(
+            connection, Deed(actor.name, actor.via, "clear", path.name, 0, DONE), now_us()
+        )
     for chunk in _chunks(read_archive(archive)):
         with store.writing() as connection:
-            deleted += _delete(connection, [(row["id"], row["row_version"]) for row in chunk])
-    with store.writing() as connection:
-        deed = Deed(actor.name, actor.via, "clear", path.name, deleted, DONE)
-        audit.record(connection, deed, now_us())
+            gone = _delete(connection, [(row["id"], row["row_version"]) for row in chunk])
+            audit.add(connection, noted_id, gone)
+        deleted += gone
     return Cleared(archive, deleted, archive.entries - deleted)
 
 

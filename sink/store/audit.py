@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, RowMapping, insert, select
+from sqlalchemy import Connection, RowMapping, insert, select, update
 
 from sink.store.rows import clean
 from sink.store.tables import audit
@@ -25,9 +25,9 @@ class Deed:
     outcome: str
 
 
-def record(connection: Connection, deed: Deed, now_us: int) -> None:
-    """Write an action down."""
-    connection.execute(
+def record(connection: Connection, deed: Deed, now_us: int) -> int:
+    """Write an action down; returns the id under which it stands."""
+    written = connection.execute(
         insert(audit).values(
             at_us=now_us,
             actor=clean(deed.actor),
@@ -37,6 +37,14 @@ def record(connection: Connection, deed: Deed, now_us: int) -> None:
             count=deed.count,
             outcome=deed.outcome,
         )
+    )
+    return int(written.inserted_primary_key[0])
+
+
+def add(connection: Connection, noted_id: int, count: int) -> None:
+    """Count more entries for an action that goes on, in the transaction that does it."""
+    connection.execute(
+        update(audit).where(audit.c.id == noted_id).values({"count": audit.c["count"] + count})
     )
 
 

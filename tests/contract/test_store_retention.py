@@ -6,7 +6,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from sqlalchemy import func, select
+from sqlalchemy import Connection, func, select
 
 from schemas.config.process import RetentionConfig
 from schemas.events import Resolution
@@ -17,6 +17,7 @@ from sink.janitor import Janitor
 from sink.moment import to_us
 from sink.states import Action, State
 from sink.store import tables
+from sink.store.audit import read_audit
 from sink.store.entries import Entry, Filter
 from sink.store.store import Store
 from sink.store.transitions import close_by_hand
@@ -239,3 +240,24 @@ def test_actions_are_written_to_the_audit_log_without_values(store: Store, tmp_p
         ("ann", "cli", "clear", 1, "done"),
         ("ann", "cli", "restore", 1, "done"),
     ]
+
+
+def test_clearing_that_breaks_off_is_in_the_audit_log_with_what_it_deleted(
+    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    closed(store, 5)
+    portions = iter([True, True])
+    delete = actions._delete
+
+    def delete_two_portions(connection: Connection, versions: Sequence[tuple[str, int]]) -> int:
+        next(portions)
+        return delete(connection, versions)
+
+    monkeypatch.setattr(actions, "_CHUNK", 1)
+    monkeypatch.setattr(actions, "_delete", delete_two_portions)
+    with pytest.raises(StopIteration):
+        clear(store, tmp_path / "a.avro")
+    with store.reading() as connection:
+        (noted,) = [each.deed for each in read_audit(connection, None, 10) if each.deed.action == "clear"]
+    assert (noted.actor, noted.what, noted.count) == ("ann", "a.avro", 2)
+    assert len(entries(store)) == 3
