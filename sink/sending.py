@@ -6,6 +6,7 @@ sending and noting so leaves a claim behind; whether its request was sent, the t
 
 from collections import Counter, defaultdict
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
 import structlog
@@ -52,7 +53,7 @@ class Sending:
         if not outgoing:
             return 0
         handed, kept = self._hand_over(outgoing, claimed_us + _HANDED_OVER_WITHIN_US)
-        sent = _acknowledged(handed)
+        sent = self._acknowledged(handed)
         with self.store.writing() as connection:
             replays.mark_sent(connection, sent, self.clock_us())
             replays.release(connection, kept)
@@ -94,6 +95,22 @@ class Sending:
             return handed, [rest.request.replay_id for rest in outgoing[index:]]
         return handed, []
 
+    def _acknowledged(self, handed: Sequence[tuple[str, Future]]) -> list[str]:
+        """Return the requests that the broker has; the others may have come too, which the topic tells later."""
+        with suppress(KafkaError):  # each request tells for itself
+            self.producer.flush(DELIVERED_WITHIN_MS / 1000)
+        sent = []
+        for replay_id, future in handed:
+            try:
+                future.get(DELIVERED_WITHIN_MS / 1000)
+            except KafkaError as error:
+                structlog.get_logger().warning(
+                    "a replay was not acknowledged", replay_id=replay_id, reason=str(error)
+                )
+            else:
+                sent.append(replay_id)
+        return sent
+
     def _recover(self, topic: str, claims: Sequence[Claim]) -> Counter[str]:
         since_us = min(each.claimed_us for each in claims) - _CLOCKS_DIFFER_BY_US
         wanted = frozenset(each.replay_id for each in claims)
@@ -112,18 +129,3 @@ class Sending:
             "replays that a sink left behind", found=len(found), given_back=len(missing)
         )
         return Counter(found=len(found), given_back=len(missing))
-
-
-def _acknowledged(handed: Sequence[tuple[str, Future]]) -> list[str]:
-    """Return the requests that the broker has; the others may have come too, which the topic tells later."""
-    sent = []
-    for replay_id, future in handed:
-        try:
-            future.get(DELIVERED_WITHIN_MS / 1000)
-        except KafkaError as error:
-            structlog.get_logger().warning(
-                "a replay was not acknowledged", replay_id=replay_id, reason=str(error)
-            )
-        else:
-            sent.append(replay_id)
-    return sent

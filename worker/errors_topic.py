@@ -33,6 +33,8 @@ class ErrorsTopic:
         """Send events and wait until the broker has acknowledged each; raises KafkaError otherwise."""
         try:
             sent = [self._send(event) for event in events]
+            # nothing follows that would be worth waiting for
+            self._producer.flush(ACKNOWLEDGE_TIMEOUT_S)
             for each in sent:
                 each.get(timeout=ACKNOWLEDGE_TIMEOUT_S)
         except MessageSizeTooLargeError:

@@ -27,18 +27,16 @@ class Deed:
 
 def record(connection: Connection, deed: Deed, now_us: int) -> int:
     """Write an action down; returns the id under which it stands."""
-    written = connection.execute(
-        insert(audit).values(
-            at_us=now_us,
-            actor=clean(deed.actor),
-            via=deed.via,
-            action=deed.action,
-            what=clean(deed.what),
-            count=deed.count,
-            outcome=deed.outcome,
-        )
+    written = insert(audit).values(
+        at_us=now_us,
+        actor=clean(deed.actor),
+        via=deed.via,
+        action=deed.action,
+        what=clean(deed.what),
+        count=deed.count,
+        outcome=deed.outcome,
     )
-    return int(written.inserted_primary_key[0])
+    return int(connection.execute(written.returning(audit.c.id)).scalar_one())
 
 
 def add(connection: Connection, noted_id: int, count: int) -> None:

@@ -188,8 +188,10 @@ class SqlConnector:
         )
 
     def _is_stale(self, bulk: Bulk, table: Table) -> bool:
+        """Whether the table is another one by now; where it is not, the write goes on in the same transaction."""
         changed = bulk.fingerprint(table) != table.fingerprint
-        bulk.rollback()
+        if changed:
+            bulk.rollback()
         return changed
 
     def _bulk_write(
