@@ -20,16 +20,23 @@ class NotStartedError(Exception):
     """A server ended early or was not ready in time; the message ends with the tail of its log."""
 
 
+# What was handed out is not handed out again: whoever has it may not have bound it yet.
+_handed_out: set[int] = set()
+
+
 def free_port() -> int:
     """A free loopback port below the range that clients get theirs from, so that a restart finds it free again."""
     while True:
         port = random.randint(15_000, 32_000)
+        if port in _handed_out:
+            continue
         with socket.socket() as probe:
             try:
                 probe.bind(("127.0.0.1", port))
             except OSError:
                 continue
-            return port
+        _handed_out.add(port)
+        return port
 
 
 def accepts(port: int) -> bool:
