@@ -37,6 +37,7 @@ from sink.store.store import Store, StoreAway, open_store
 from sink.web.access.listening import listening_fault
 from sink.web.access.tls import TlsError, server_context
 from sink.web.app import create_app
+from sink.web.recent import Recent
 from sink.web.serving import Serving, bind
 from sink.web.web import Web
 
@@ -199,7 +200,9 @@ def _serve(config: Config, pulse: health.Pulse, metrics: SinkMetrics, stack: Exi
     # a store of its own: no page waits for a connection that ingest holds
     store = open_store(config.sink.store.url)
     stack.callback(store.close)
-    serving = Serving(create_app(Web(config, store, pulse, metrics.registry, now_us)), listener, tls)
+    serving = Serving(
+        create_app(Web(config, store, pulse, metrics.registry, now_us, Recent(store, now_us))), listener, tls
+    )
     serving.start()
     stack.callback(serving.close)
     log.info("serving page, API, metrics and health", host=address.host, port=listener.getsockname()[1])

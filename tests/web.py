@@ -21,6 +21,7 @@ from sink.store.store import Store, open_store
 from sink.token_actions import NewToken, create_token
 from sink.web.access.tls import server_context
 from sink.web.app import create_app
+from sink.web.recent import Recent
 from sink.web.serving import Serving, bind
 from sink.web.web import Web
 from tests.unit.config.written import parsed, written
@@ -98,7 +99,7 @@ def served(
     if prepared:
         upgrade(store.engine)
     clock = clock or Clock()
-    app = create_app(Web(config, store, Pulse({}), CollectorRegistry(), clock))
+    app = create_app(Web(config, store, Pulse({}), CollectorRegistry(), clock, Recent(store, clock)))
     tls: ssl.SSLContext | None = None if config.sink.tls is None else server_context(config.sink.tls)
     listener = bind("127.0.0.1", 0)
     serving = Serving(app, listener, tls)

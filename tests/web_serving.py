@@ -11,6 +11,7 @@ from sink.actions import now_us
 from sink.health import Pulse
 from sink.store.store import Store, open_store
 from sink.web.app import create_app
+from sink.web.recent import Recent
 from sink.web.serving import Serving, bind
 from sink.web.web import Web
 
@@ -30,7 +31,9 @@ def served(config: Config, store_url: str) -> Iterator[Served]:
     store = open_store(store_url)
     pulse = Pulse({})
     listener = bind("127.0.0.1", 0)
-    serving = Serving(create_app(Web(config, store, pulse, CollectorRegistry(), now_us)), listener)
+    serving = Serving(
+        create_app(Web(config, store, pulse, CollectorRegistry(), now_us, Recent(store, now_us))), listener
+    )
     serving.start()
     try:
         yield Served(f"http://127.0.0.1:{listener.getsockname()[1]}", pulse, store)

@@ -14,10 +14,11 @@ StoreAway = (OperationalError, InterfaceError, InternalError)
 
 
 class Store:
-    """One database with the sink's tables."""
+    """One database with the sink's tables; `writes` counts the transactions that were written through it."""
 
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
+        self.writes = 0
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:
@@ -30,6 +31,7 @@ class Store:
         """A transaction that commits at the end of the block, or leaves nothing behind if it raises."""
         with self.engine.begin() as connection:
             yield connection
+        self.writes += 1
 
     def close(self) -> None:
         """Close every connection."""

@@ -10,6 +10,7 @@ from prometheus_client import CollectorRegistry
 from schemas.config.model import Config
 from sink.health import Pulse
 from sink.store.store import Store
+from sink.web.recent import Recent
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +25,7 @@ class Web:
     pulse: Pulse
     registry: CollectorRegistry
     clock_us: Callable[[], int]
+    recent: Recent
 
 
 def current_web(request: Request) -> Web:

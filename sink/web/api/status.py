@@ -54,9 +54,8 @@ class StatusView(BaseModel):
 @router.get("")
 def show_status(_person: Viewer, web: WebDep) -> StatusView:
     """Say what is there, whose it is, and how each mapping runs."""
-    with web.store.reading() as connection:
-        overview = read_overview(connection, web.clock_us())
-        sync = read_sync_status(connection, web.clock_us())
+    overview = web.recent.read("overview", read_overview)
+    sync = web.recent.read("sync status", read_sync_status)
     obstacles = dict(web.pulse.obstacles)
     return StatusView(
         ready=not obstacles,

@@ -80,8 +80,8 @@ def _list(
     with page.web.store.reading() as connection:
         start = None if after is None else read_cursor(after)
         found = read_groups(connection, wanted, start, _PAGE + 1, now_us=now_us)
-        numbers = count_groups(connection, now_us)
         jobs = jobs_of_groups(connection, now_us)
+    numbers = page.web.recent.read("groups by state", count_groups)
     shown = found[:_PAGE]
     last = write_cursor(group_key(shown[-1])) if len(found) > _PAGE else None
     lines = [group_line(each, jobs.get(each.id), now_us) for each in shown]

@@ -11,6 +11,7 @@ from sink.groups import GroupState
 from sink.store.groups import Group, GroupFilter, GroupOrder, read_groups
 from sink.store.progress import PAUSE_HOLDS_US
 from sink.store.rates import DAY_US, Rates, SyncStatus, read_rates, read_sync_status
+from sink.store.store import Store
 from sink.store.tally import Overview, read_overview
 from sink.web.access.need import Viewer
 from sink.web.page import words
@@ -86,14 +87,12 @@ class Whose:
 def overview(person: Viewer, page: PageDep) -> Response:
     """The state of everything on one screen; every number leads to what it counts."""
     now_us = page.web.clock_us()
-    with page.web.store.reading() as connection:
-        counts = read_overview(connection, now_us)
-        statuses = read_sync_status(connection, now_us)
-        rates = read_rates(connection, now_us - DAY_US, now_us)
-        open_groups = GroupFilter(states=(GroupState.OPEN, GroupState.REGRESSED))
-        causes = read_groups(connection, open_groups, limit=_CAUSES + 1, now_us=now_us)
-        last = read_groups(connection, GroupFilter(order=GroupOrder.LAST_SEEN), limit=1, now_us=now_us)
-        since = _since(connection, person.last_visit_us, now_us)
+    recent = page.web.recent
+    counts = recent.read("overview", read_overview)
+    statuses = recent.read("sync status", read_sync_status)
+    rates = recent.read("last day", _read_day)
+    causes = recent.read("open causes", _read_open_causes)
+    last = recent.read("last cause", _read_last_cause)
     unread = page.web.registry.get_sample_value(_LAG)
     return page.show(
         person,
@@ -111,8 +110,21 @@ def overview(person: Viewer, page: PageDep) -> Response:
         causes=[(group, bars(group.hours, 20)) for group in causes[:_CAUSES]],
         more_causes=len(causes) > _CAUSES,
         last_failed_us=_last_failed(last),
-        since=since,
+        since=_since(page.web.store, person.last_visit_us, now_us),
     )
+
+
+def _read_day(connection: Connection, now_us: int) -> Rates:
+    return read_rates(connection, now_us - DAY_US, now_us)
+
+
+def _read_open_causes(connection: Connection, now_us: int) -> list[Group]:
+    open_ones = GroupFilter(states=(GroupState.OPEN, GroupState.REGRESSED))
+    return read_groups(connection, open_ones, limit=_CAUSES + 1, now_us=now_us)
+
+
+def _read_last_cause(connection: Connection, now_us: int) -> list[Group]:
+    return read_groups(connection, GroupFilter(order=GroupOrder.LAST_SEEN), limit=1, now_us=now_us)
 
 
 def _whose(counts: Overview) -> Whose:
@@ -148,17 +160,19 @@ def _path(statuses: list[SyncStatus], mappings: list[str], unread: int, now_us: 
     )
 
 
-def _since(connection: Connection, last_visit_us: int | None, now_us: int) -> Since | None:
+def _since(store: Store, last_visit_us: int | None, now_us: int) -> Since | None:
     if last_visit_us is None or last_visit_us >= now_us:
         return None
-    rates = read_rates(connection, max(last_visit_us, now_us - 30 * DAY_US), now_us)
     new = GroupFilter(opened_after_us=last_visit_us)
+    with store.reading() as connection:
+        rates = read_rates(connection, max(last_visit_us, now_us - 30 * DAY_US), now_us)
+        causes = read_groups(connection, new, limit=100, now_us=now_us)
     return Since(
         last_visit_us,
         f"{max(1, (now_us - last_visit_us) // _SECOND_US)}s",
         sum(slot.failed for slot in rates.slots),
         sum(slot.resolved for slot in rates.slots),
-        len(read_groups(connection, new, limit=100, now_us=now_us)),
+        len(causes),
     )
 
 

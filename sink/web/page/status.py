@@ -43,8 +43,7 @@ def status_live(person: Viewer, page: PageDep) -> HTMLResponse:
 
 def _show(person: Person, page: Page, template: str) -> HTMLResponse:
     now_us = page.web.clock_us()
-    with page.web.store.reading() as connection:
-        statuses = read_sync_status(connection, now_us)
+    statuses = page.web.recent.read("sync status", read_sync_status)
     return page.show(
         person,
         template,
