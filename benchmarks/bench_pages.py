@@ -27,6 +27,8 @@ from tests.services.process import free_port
 
 PEOPLE = 20
 SECONDS = 60.0
+# the first answers after a start, not counted: templates are compiled, connections opened
+WARM_S = 10.0
 EACH_S = 1.0
 _CALLS: Mapping[str, str] = {
     "Overview": "/",
@@ -64,12 +66,14 @@ def _measure(ground: Ground, url: str, entries: int, wanted_ms: float) -> None:
         sink = subprocess.Popen([INSTEP, "sink", "-c", str(file)], stdout=log, stderr=log)
     try:
         _wait_until_ready(port, sink)
-        times_ms = _ask(port, _some_entry(url))
+        entry_id = _some_entry(url)
+        coldest_ms = max(map(max, _ask(port, entry_id, WARM_S).values()))
+        times_ms = _ask(port, entry_id, SECONDS)
         refresh_s = _refresh_s(url)
     finally:
         sink.terminate()
         sink.wait(20)
-    _publish(ground, database, entries, times_ms, refresh_s, wanted_ms)
+    _publish(ground, database, entries, times_ms, coldest_ms, refresh_s, wanted_ms)
 
 
 def _some_entry(url: str) -> str:
@@ -95,10 +99,10 @@ def _wait_until_ready(port: int, sink: subprocess.Popen[bytes]) -> None:
     time.sleep(10)
 
 
-def _ask(port: int, entry_id: str) -> dict[str, list[float]]:
+def _ask(port: int, entry_id: str, seconds: float) -> dict[str, list[float]]:
     times_ms: dict[str, list[float]] = defaultdict(list)
     failed: list[str] = []
-    until = time.monotonic() + SECONDS
+    until = time.monotonic() + seconds
 
     def person(number: int) -> None:
         chance = random.Random(number)
@@ -138,6 +142,7 @@ def _publish(
     database: str,
     entries: int,
     times_ms: Mapping[str, Sequence[float]],
+    coldest_ms: float,
     refresh_s: float,
     wanted_ms: float,
 ) -> None:
@@ -160,4 +165,7 @@ def _publish(
     lines += ["", f"- {said}: the worst p95 is {worst:.0f} ms (wanted: under {wanted_ms:.0f} ms)"]
     said = "reached" if refresh_s < 1 else "MISSED"
     lines.append(f"- {said}: the numbers of the metrics take {refresh_s:.2f} s (wanted: under 1 s)")
+    lines.append(
+        f"- Not counted are the first {WARM_S:.0f} s after a start, all people at once: the slowest answer took {coldest_ms:.0f} ms."
+    )
     append_lines([*lines, ""], ground.results)
