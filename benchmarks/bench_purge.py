@@ -1,5 +1,6 @@
 """Ingest while a million closed entries are aged out, against ingest into the same store with nothing to age out."""
 
+import statistics
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -18,17 +19,22 @@ from benchmarks.turns import Goal, Section, publish
 
 _LOOK_S = 0.02
 _WAITS = "SELECT coalesce(max(extract(epoch FROM clock_timestamp() - waitstart)), 0) FROM pg_locks WHERE NOT granted"
-_SIZE = "SELECT pg_total_relation_size('instep_entry')"
+_LEFT = "SELECT count(*) FROM instep_entry WHERE ages_from_us IS NOT NULL"
+_FREE = "SELECT sum(avail) FROM pg_freespace('instep_entry')"
 
 
 @dataclass(slots=True)
 class PreparedStore:
-    """A store that begins as a copy of the database `template`; `longest_wait_s` is how long anybody waited for a lock."""
+    """A store that begins as a copy of the database `template`; `longest_wait_s` is how long anybody waited for a lock.
+
+    `left` closed entries were there at the end of each turn, and `free_mb` in their table after a vacuum.
+    """
 
     store: SinkStore
     template: str
     longest_wait_s: float = 0.0
-    sizes_mb: list[float] = field(default_factory=list)
+    left: list[int] = field(default_factory=list)
+    free_mb: list[float] = field(default_factory=list)
 
     @property
     def url(self) -> str:
@@ -55,11 +61,13 @@ class PreparedStore:
             looking.join()
 
     def compare(self, expected: Any) -> None:  # noqa: ARG002  every store is asked so
-        """Note the size; how many entries there are depends on how far the ageing out came."""
+        """Note what is left and what is free; how many entries there are depends on how far the ageing out came."""
         engine = create_engine(self.url, isolation_level="AUTOCOMMIT")
         with engine.connect() as connection:
+            self.left.append(int(connection.exec_driver_sql(_LEFT).scalar_one()))
             connection.exec_driver_sql("VACUUM instep_entry")
-            self.sizes_mb.append(float(connection.exec_driver_sql(_SIZE).scalar_one()) / 2**20)
+            connection.exec_driver_sql("CREATE EXTENSION IF NOT EXISTS pg_freespacemap")
+            self.free_mb.append(float(connection.exec_driver_sql(_FREE).scalar_one()) / 2**20)
         engine.dispose()
 
     def _look(self, ended: threading.Event) -> None:
@@ -86,10 +94,11 @@ def run(ground: Ground) -> None:
             side = replace(sink(ground), name=name)
             turns[name].append(take_turn(side, topic, prepared, None, ground.new_folder() / "run"))
             print(f"  {name:20} {turns[name][-1].rate:9,.0f}/s", flush=True)
-    waited_ms = stores["ageing out"].longest_wait_s * 1000
+    aged = stores["ageing out"]
+    waited_ms = aged.longest_wait_s * 1000
     remarks = [
         f"{'reached' if waited_ms < 100 else 'MISSED'}: nobody waited longer than {waited_ms:.0f} ms for a lock (wanted: under 100 ms)",
-        f"The table of entries, vacuumed: {max(stores['ageing out'].sizes_mb):,.0f} MB after ageing out, {max(stores['nothing to age out'].sizes_mb):,.0f} MB without.",
+        f"At the end of a turn {statistics.median(closed - left for left in aged.left):,.0f} closed entries were gone, and after a vacuum {statistics.median(aged.free_mb):,.0f} MB of their table free for what comes next; without ageing out {statistics.median(stores['nothing to age out'].free_mb):,.0f} MB.",
     ]
     about = f"{topic.records:,} failures, each of another record, into a store with {closed:,} closed entries; PostgreSQL."
     goals = [Goal("ageing out", "nothing to age out", 0.8)]

@@ -1,7 +1,6 @@
 """The sink process: opens everything, runs the loops, closes everything in reverse."""
 
 import gc
-import sys
 import threading
 import uuid
 from collections import Counter
@@ -66,8 +65,6 @@ _METADATA_MS = 10_000
 # A batch is many values that live for a moment and form no cycles: looking for cycles takes a third of the time. What is
 # loaded is not looked at at all; the rest often enough, as the client's cycles hold what it has fetched.
 _COLLECT_AFTER = 10_000
-# who waits for the store ten times for a page would else wait 5 ms each time until others let the interpreter go
-_SWITCH_INTERVAL_S = 0.0005
 # what a fetch may bring bounds the memory
 _FETCH_BYTES = 1 << 20
 
@@ -88,7 +85,6 @@ class StoreUnreachable(UnreachableError):  # noqa: N818  named for what is the c
 
 def run(config: Config, stop: threading.Event) -> int:
     """Run the sink until `stop`; returns an exit code. Services that are not there yet are waited for."""
-    sys.setswitchinterval(_SWITCH_INTERVAL_S)
     gc.freeze()
     gc.set_threshold(_COLLECT_AFTER)
     with ExitStack() as stack:

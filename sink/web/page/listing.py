@@ -1,6 +1,7 @@
 """The pages *Record errors*, *Setup errors* and *All entries*: one line an entry, filters that are the address."""
 
 import re
+from functools import cache
 
 from fastapi import APIRouter, Response
 from fastapi.responses import RedirectResponse
@@ -58,6 +59,7 @@ def _list(page: Page, person: Person, shelf: Shelf) -> Response:
         query=query,
         entries=shown,
         state_chips=_state_chips(query),
+        only_mapping=cache(lambda name: query.with_only("mapping", name).address()),
         any_relevant=any(entry.state in RELEVANT for entry in shown),
         only_closed=bool(wanted.states) and CLOSED.issuperset(wanted.states),
         mappings=list(page.web.config.mappings),

@@ -100,6 +100,10 @@ def environment() -> Environment:
         "weblink": web_link,
     }
     made.filters.update(filters)
+    # a list has it in every line
+    made.globals["state_mark"] = cache(
+        lambda state: Markup(made.get_template("macros.html").module.state(state))  # type: ignore[attr-defined]  # noqa: S704  # escaped by the template
+    )
     made.globals.update(asset=lambda name: assets()[name].address, STATES=words.STATES, ENDED=words.ENDED)
     return made
 
