@@ -10,6 +10,7 @@ import pytest
 from tests.acceptance.outage import Outages, running_outages
 from tests.contract.connectors.target import Target
 from tests.services.kafka import Kafka
+from tests.services.mariadb import LOCKS_SHOWN_AFTER_S
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,7 +181,11 @@ def test_a_deadlock_is_tried_again_and_no_failure(outages: Outages) -> None:
         cursor.execute(f"update customers set name = 'held' where number = 'd{other_first}'")
         world.put("customers", *({"number": number, "name": f"new{other_first}"} for number in numbers))
         world.flush()
-        world.until(lambda: is_someone_waiting(crm), what="the worker waits for the lock")
+        world.until(
+            lambda: is_someone_waiting(crm),
+            what="the worker waits for the lock",
+            every_s=LOCKS_SHOWN_AFTER_S,
+        )
         blocked = threading.Thread(target=cursor.execute, args=("update customers set name = 'held'",))
         blocked.start()
         blocked.join(30)

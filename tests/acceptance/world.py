@@ -196,7 +196,12 @@ class World:
     # looking
 
     def until(
-        self, condition: Callable[[], object], *, timeout_s: float = PATIENCE_S, what: str = ""
+        self,
+        condition: Callable[[], object],
+        *,
+        timeout_s: float = PATIENCE_S,
+        what: str = "",
+        every_s: float = 0.05,
     ) -> None:
         """Ask again and again; fails when it is not so in time, or a program failed."""
         self.flush()
@@ -207,7 +212,7 @@ class World:
             return bool(condition())
 
         try:
-            wait_until(over, timeout_s=timeout_s, what=what or "what the test waits for")
+            wait_until(over, timeout_s=timeout_s, what=what or "what the test waits for", every_s=every_s)
         except TimeoutError as late:
             raise AssertionError(f"{late}\n{self.logs()[-6000:]}") from None
 

@@ -46,13 +46,13 @@ def accepts(port: int) -> bool:
         return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
-def wait_until(condition: Callable[[], bool], *, timeout_s: float, what: str) -> None:
-    """Asks every 50 ms; raises TimeoutError that names `what` when the time is over."""
+def wait_until(condition: Callable[[], bool], *, timeout_s: float, what: str, every_s: float = 0.05) -> None:
+    """Asks again and again; raises TimeoutError that names `what` when the time is over."""
     deadline = time.monotonic() + timeout_s
     while not condition():
         if time.monotonic() > deadline:
             raise TimeoutError(f"{what}: not after {timeout_s:g} s")
-        time.sleep(0.05)
+        time.sleep(every_s)
 
 
 def make_folder(name: str, *, owner: str | None = None) -> Path:

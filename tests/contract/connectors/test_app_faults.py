@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy import make_url
 
 from tests.contract.connectors.target import Target, counts, put
-from tests.services.mariadb import MariaDb, MariaDbServer
+from tests.services.mariadb import LOCKS_SHOWN_AFTER_S, MariaDb, MariaDbServer
 from tests.services.postgres import Postgres, PostgresServer
 from tests.services.process import wait_until
 from worker.connectors.protocol import Connector, Refused, Written
@@ -366,4 +366,9 @@ def _wait_for_lock(target: Target) -> None:
         "postgres": "select count(*) from pg_stat_activity where application_name = 'instep' and wait_event_type = 'Lock'",
         "mariadb": "select count(*) from information_schema.innodb_trx where trx_state = 'LOCK WAIT'",
     }[target.dialect]
-    wait_until(lambda: target.rows(query)[0][0] > 0, timeout_s=30, what="the bulk waits for a lock")
+    wait_until(
+        lambda: target.rows(query)[0][0] > 0,
+        timeout_s=30,
+        what="the bulk waits for a lock",
+        every_s=LOCKS_SHOWN_AFTER_S,
+    )

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from tests.contract.connectors.target import Target, codes, counts, put, written
+from tests.services.mariadb import LOCKS_SHOWN_AFTER_S
 from tests.services.process import wait_until
 from worker.connectors.protocol import Connector, Interrupted, Refused, Written
 
@@ -165,7 +166,12 @@ def _wait_for_lock(server: Target) -> None:
         "mariadb": "select count(*) from information_schema.innodb_trx t join information_schema.processlist p "
         "on p.id = t.trx_mysql_thread_id where trx_state = 'LOCK WAIT' and p.db = database()",
     }[server.dialect]
-    wait_until(lambda: server.rows(query)[0][0] > 0, timeout_s=20, what="the bulk waits for a lock")
+    wait_until(
+        lambda: server.rows(query)[0][0] > 0,
+        timeout_s=20,
+        what="the bulk waits for a lock",
+        every_s=LOCKS_SHOWN_AFTER_S,
+    )
 
 
 def test_a_write_that_is_broken_off_is_not_committed(server: Target, held: Any) -> None:
@@ -174,7 +180,12 @@ def test_a_write_that_is_broken_off_is_not_committed(server: Target, held: Any) 
     write = put("customer", COLUMNS, *((number, "new") for number in range(1, 6)))
     writing = threading.Thread(target=lambda: answers.append(patient.write(write)))
     writing.start()
-    wait_until(lambda: others_waiting(server), timeout_s=10, what="the write waits for the lock")
+    wait_until(
+        lambda: others_waiting(server),
+        timeout_s=10,
+        what="the write waits for the lock",
+        every_s=LOCKS_SHOWN_AFTER_S,
+    )
 
     patient.abort()
     writing.join(5)
@@ -189,6 +200,7 @@ def others_waiting(server: Target) -> bool:
     query = {
         "postgres": "select 1 from pg_stat_activity where wait_event_type = 'Lock'"
         " and datname = current_database()",
-        "mariadb": "select 1 from information_schema.innodb_trx where trx_state = 'LOCK WAIT'",
+        "mariadb": "select 1 from information_schema.innodb_trx t join information_schema.processlist p "
+        "on p.id = t.trx_mysql_thread_id where trx_state = 'LOCK WAIT' and p.db = database()",
     }[server.dialect]
     return bool(server.rows(query))
