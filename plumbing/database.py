@@ -1,10 +1,25 @@
 """How both processes open a database of their own or of an app."""
 
 import sqlite3
+from collections.abc import Iterable
 from typing import Any
 
+import orjson
 from pydantic import SecretStr
-from sqlalchemy import Connection, Engine, create_engine, event, make_url
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Engine,
+    Text,
+    any_,
+    bindparam,
+    create_engine,
+    event,
+    func,
+    make_url,
+    select,
+)
+from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.engine import URL
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import ConnectionPoolEntry
@@ -33,6 +48,14 @@ def open_engine(url: str | SecretStr, *, name: str = "instep", **options: Any) -
         event.listen(engine, "connect", _prepare_sqlite)
         event.listen(engine, "begin", _begin_sqlite)
     return engine
+
+
+def among(connection: Connection, column: ColumnElement[Any], values: Iterable[str]) -> ColumnElement[bool]:
+    """Return the condition that a text column has one of the values, with one parameter however many they are."""
+    if connection.dialect.name == "postgresql":
+        return column == any_(bindparam(None, list(values), type_=ARRAY(Text)))
+    listed = func.json_each(orjson.dumps(list(values)).decode()).table_valued("value")
+    return column.in_(select(listed.c.value))
 
 
 def unreachable_reason(error: DBAPIError) -> str:

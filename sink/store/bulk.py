@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from typing import Any
 
-import orjson
 from sqlalchemy import (
     BigInteger,
     BindParameter,
@@ -15,17 +14,16 @@ from sqlalchemy import (
     LargeBinary,
     String,
     Table,
-    Text,
-    any_,
     bindparam,
     column,
-    func,
-    select,
     update,
 )
 from sqlalchemy import table as sql_table
 from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.dialects.postgresql import ARRAY
+
+from plumbing.database import among
+
+__all__ = ["Row", "among", "insert_of", "insert_rows", "update_rows", "upsert_rows"]
 
 Row = Sequence[Any]
 
@@ -98,14 +96,6 @@ def upsert_rows(
             f"INSERT INTO {table.name} ({_listed(names)}) VALUES ({marks}) {conflict}",  # noqa: S608  our own names
             [tuple(row) for row in rows],
         )
-
-
-def among(connection: Connection, column: ColumnElement[Any], values: Sequence[str]) -> ColumnElement[bool]:
-    """Return the condition that a text column has one of the values, with one parameter however many they are."""
-    if connection.dialect.name == "postgresql":
-        return column == any_(bindparam(None, list(values), type_=ARRAY(Text)))
-    listed = func.json_each(orjson.dumps(list(values)).decode()).table_valued("value")
-    return column.in_(select(listed.c.value))
 
 
 def insert_of(connection: Connection) -> Any:

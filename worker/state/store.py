@@ -12,19 +12,30 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import orjson
-from sqlalchemy import ColumnElement, Connection, Engine, and_, bindparam, delete, func, select, text
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Engine,
+    Text,
+    and_,
+    bindparam,
+    cast,
+    delete,
+    func,
+    select,
+    text,
+)
 from sqlalchemy.dialects import postgresql, sqlite
 
-from plumbing.database import READ_ONLY
+from plumbing.database import READ_ONLY, among
 from schemas.events import OriginalRecord, Position
 from worker.decide import OpenFailure
 from worker.message import Message, StoredMessage, stored
 from worker.state.tables import open_failure, parked_change
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-# up to so many open failures of a mapping are read whole, which is faster than asking for each record of a batch
-_FEW = 500
-_CHUNK = 500
+# the records of up to so many open failures are read whole, which is faster than asking for each record of a batch
+_FEW = 1000
 MAX_PARKED_RECORDS = 1024
 MAX_PARKED_CHANGES = 1024
 
@@ -62,7 +73,7 @@ class StateStore:
         With `parked`, records with parked changes count too. A lock that this store holds already is not taken again.
         `records` is gone through only where the mapping has anything open at all.
         """
-        record_ids = set(records) if self._has_any(mapping) else set()
+        record_ids = self._concerned(mapping, records, parked=parked)
         found = self._found(mapping, record_ids, parked=parked)
         keys = {self._lock_key(mapping, each) for each in (*found.failures, *found.parked)} - self._held
         if not keys or self._engine.dialect.name != "postgresql":
@@ -80,11 +91,19 @@ class StateStore:
             finally:
                 self._held -= keys
 
-    def _has_any(self, mapping: str) -> bool:
-        failures = select(open_failure.c.mapping).where(self._mine(mapping)).limit(1)
-        parked = select(parked_change.c.mapping).where(self._parked(mapping)).limit(1)
+    def _concerned(self, mapping: str, records: Iterable[str], *, parked: bool) -> set[str]:
+        """Return those of the records that may have anything open: of few failures it is known which, of many it is asked later."""
+        few = select(open_failure.c.record_id).where(self._mine(mapping)).limit(_FEW + 1).subquery()
         with self._reading() as connection:
-            return any(connection.execute(query).first() is not None for query in (failures, parked))
+            # one row, as each that the driver fetches costs a moment in which others take the interpreter
+            listed = func.json_agg if connection.dialect.name == "postgresql" else func.json_group_array
+            text_of = connection.scalar(select(cast(listed(few.c.record_id), Text)))
+        known: set[str] = set(orjson.loads(text_of or "[]"))
+        if len(known) > _FEW:
+            return set(records)
+        if parked:
+            known |= self.parked_records(mapping)
+        return known.intersection(records) if known else known
 
     def _found(self, mapping: str, record_ids: set[str], *, parked: bool) -> "Locked":
         waiting = self.parked_records(mapping) & record_ids if parked and record_ids else frozenset()
@@ -92,21 +111,13 @@ class StateStore:
 
     def open_failures(self, mapping: str, record_ids: Iterable[str]) -> dict[str, OpenFailure]:
         """Return the open failures among these records of a mapping."""
-        wanted = set(record_ids)
-        if not wanted:
+        hashes = [_hash(each) for each in record_ids]
+        if not hashes:
             return {}
-        mine = self._mine(mapping)
         with self._reading() as connection:
-            rows = connection.execute(select(open_failure).where(mine).limit(_FEW + 1)).all()
-            if len(rows) > _FEW:
-                rows = [
-                    row
-                    for chunk in _chunks([_hash(each) for each in wanted])
-                    for row in connection.execute(
-                        select(open_failure).where(mine, open_failure.c.record_hash.in_(chunk))
-                    )
-                ]
-        return {row.record_id: _failure(row) for row in rows if row.record_id in wanted}
+            wanted = among(connection, open_failure.c.record_hash, hashes)
+            rows = connection.execute(select(open_failure).where(self._mine(mapping), wanted)).all()
+        return {row.record_id: _failure(row) for row in rows}
 
     def remember(self, failures: Sequence[OpenFailure]) -> None:
         """Make these the latest failures of their records."""
@@ -262,10 +273,6 @@ class StateStore:
 
 def _hash(record_id: str) -> str:
     return hashlib.sha256(record_id.encode("utf-8", "surrogatepass")).hexdigest()
-
-
-def _chunks(values: list[str]) -> Iterator[list[str]]:
-    return (values[start : start + _CHUNK] for start in range(0, len(values), _CHUNK))
 
 
 def _failure(row: Any) -> OpenFailure:

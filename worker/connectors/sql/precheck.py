@@ -1,12 +1,12 @@
 """Find the rows that a table's own description rules out, before the database sees them. Pure.
 
 Checks go column by column over the whole bulk, at the speed of the built-in functions: a clean column costs no
-Python code per value. Only a column in doubt is looked at value by value.
+Python code per value. Of a column in doubt only the stretches in doubt are looked at value by value.
 """
 
 import datetime as dt
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from decimal import Decimal
 from operator import attrgetter
 from types import NoneType
@@ -18,6 +18,9 @@ from worker.connectors.protocol import Column
 from worker.connectors.sql.exact import Holds, UnfitError, fit_value, unfit
 from worker.connectors.sql.table import Batch
 from worker.fault import Fault
+
+# a value by itself costs as much as so many together
+_STRETCH = 50
 
 
 def check(
@@ -37,19 +40,42 @@ def check(
 def _fit_column(
     column: Column, values: Sequence[Any], required: bool, holds: Holds, faults: dict[int, Fault]
 ) -> Sequence[Any]:
+    if _fits(column, values, required, holds):
+        return values
+    fitted: list[Any] = []
+    for start in range(0, len(values), _STRETCH):
+        stretch = values[start : start + _STRETCH]
+        if _fits(column, stretch, required, holds):
+            fitted += stretch
+        else:
+            fitted += _fit_values(column, stretch, required, holds, faults, start)
+    return fitted
+
+
+def _fits(column: Column, values: Sequence[Any], required: bool, holds: Holds) -> bool:
     types = set(map(type, values))
-    present: Iterable[Any] = values
+    present: Sequence[Any] = values
     if NoneType in types:
         if required:
-            for number, value in enumerate(values):
-                if value is None:
-                    faults.setdefault(number, Fault("required_missing", {"field": column.name}))
+            return False
         types.discard(NoneType)
         present = [value for value in values if value is not None]
-    if not types or (types <= _PLAIN[column.kind] and _FITS[column.kind](column, present, holds)):
-        return values
-    fitted = []
-    for number, value in enumerate(values):
+    return not types or (types <= _PLAIN[column.kind] and _FITS[column.kind](column, present, holds))
+
+
+def _fit_values(
+    column: Column,
+    values: Sequence[Any],
+    required: bool,
+    holds: Holds,
+    faults: dict[int, Fault],
+    first: int,
+) -> list[Any]:
+    """Return values one by one as the column can hold them; `first` is the number of the first one's row."""
+    fitted: list[Any] = []
+    for number, value in enumerate(values, first):
+        if value is None and required:
+            faults.setdefault(number, Fault("required_missing", {"field": column.name}))
         try:
             fitted.append(None if value is None else fit_value(value, column, holds))
         except UnfitError as error:

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import compress
 from typing import Any
 
 from worker.connectors.protocol import Column, Description
@@ -90,10 +91,9 @@ class Batch:
         """The rows whose numbers are not in `numbers`."""
         if not numbers:
             return self
-        keep = [place for place, number in enumerate(self.numbers) if number not in numbers]
+        keep = [number not in numbers for number in self.numbers]
         return Batch(
-            [self.numbers[place] for place in keep],
-            [[column[place] for place in keep] for column in self.columns],
+            list(compress(self.numbers, keep)), [list(compress(column, keep)) for column in self.columns]
         )
 
     def only(self, numbers: Sequence[int]) -> "Batch":
