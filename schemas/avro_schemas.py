@@ -33,6 +33,11 @@ def parse_plain(text: str) -> Any:
     return parse_schema(_without_logical_types(json.loads(text)), named_schemas={})
 
 
+def parse_logical(text: str) -> Any:
+    """Return a parsed schema as it is, with logical types; raises what fastavro raises for a text that is no Avro schema."""
+    return parse_schema(json.loads(text), named_schemas={})
+
+
 def _without_logical_types(schema: Any) -> Any:
     match schema:
         case dict():

@@ -7,8 +7,8 @@ from typing import Any
 
 from fastavro import schemaless_reader, schemaless_writer
 
-from schemas.avro_schemas import EVENT_NAMES, parse_plain, schema_text, versions
-from schemas.event_fields import BUILD, Fields, event_fields
+from schemas.avro_schemas import EVENT_NAMES, parse_logical, parse_plain, schema_text, versions
+from schemas.event_fields import MAKE, Fields, UnknownWordError, event_fields
 from schemas.events import Event, ReplayRequest, SyncFailed, SyncProgress, SyncResolved
 from schemas.framing import (
     CONFLUENT_BYTES,
@@ -23,6 +23,7 @@ from schemas.framing import (
     confluent_prefix,
     single_object_prefix,
 )
+from schemas.wire.avro_values import FAULTS, value_reader
 
 _TYPES: dict[str, type[Event]] = {
     "SyncFailed": SyncFailed,
@@ -42,12 +43,11 @@ class Unreadable:
 
 @dataclass(frozen=True, slots=True)
 class _Known:
-    """A schema that we can read: what wrote the bytes, and what to read them as (None: the same)."""
+    """A schema that we can read: how its bytes become an event, and, of an older one, how they first become those of ours."""
 
     event: type[Event]
-    build: Callable[[Fields], Event]
-    writer: Any
-    reader: Any | None
+    read: Callable[[bytes], Any]
+    renew: Callable[[bytes], bytes] | None
 
 
 _EMPTY = Unreadable("the message is empty", newer=False)
@@ -84,18 +84,14 @@ class Codec:
         known = self._find(data)
         if isinstance(known, Unreadable):
             return known
-        stream = BytesIO(data)
-        stream.seek(SINGLE_OBJECT_BYTES if data.startswith(SINGLE_OBJECT_MARK) else CONFLUENT_BYTES)
+        value = data[SINGLE_OBJECT_BYTES if data.startswith(SINGLE_OBJECT_MARK) else CONFLUENT_BYTES :]
         try:
-            fields: Any = schemaless_reader(stream, known.writer, known.reader)
-        except Exception:  # noqa: BLE001  fastavro raises whatever its parts do; bytes from outside stop here
-            return _CUT
-        if stream.tell() != len(data):
-            return _CUT
-        try:
-            return known.build(fields)
-        except (ValueError, OverflowError):
+            event: Event = known.read(value if known.renew is None else known.renew(value))
+        except UnknownWordError:
             return _WORD
+        except FAULTS:
+            return _CUT
+        return event
 
     def kind(self, data: bytes) -> type[Event] | None:
         """Return which event the bytes are by their first bytes alone, None for none; raises only what the registry does."""
@@ -156,11 +152,29 @@ def _known_schemas() -> dict[bytes, _Known]:
     known: dict[bytes, _Known] = {}
     for name in EVENT_NAMES:
         ours = parse_plain(schema_text(name))
+        read = value_reader(parse_logical(schema_text(name)), make=MAKE)
         for version in versions():
             theirs = parse_plain(schema_text(name, version))
-            known[single_object_prefix(theirs)] = _Known(_TYPES[name], BUILD[name], theirs, ours)
-        known[single_object_prefix(ours)] = _Known(_TYPES[name], BUILD[name], ours, None)
+            known[single_object_prefix(theirs)] = _Known(_TYPES[name], read, _renewal(theirs, ours))
+        known[single_object_prefix(ours)] = _Known(_TYPES[name], read, None)
     return known
+
+
+def _renewal(theirs: Any, ours: Any) -> Callable[[bytes], bytes]:
+    """Return what writes a value of an older schema anew, as Avro resolves the two; it raises one of FAULTS for bad bytes."""
+
+    def renew(data: bytes) -> bytes:
+        stream, renewed = BytesIO(data), BytesIO()
+        try:
+            fields = schemaless_reader(stream, theirs, ours)
+        except Exception as error:  # fastavro raises whatever its parts do; bytes from outside stop here
+            raise ValueError("the bytes do not fit the schema") from error
+        if stream.tell() != len(data):
+            raise ValueError("more bytes than the schema asks for")
+        schemaless_writer(renewed, ours, fields)
+        return renewed.getvalue()
+
+    return renew
 
 
 def _writable(fields: Any) -> Any:

@@ -1,11 +1,11 @@
 """Events to the plain values of their Avro schemas, and back. Pure.
 
-The schemas have the very fields of the events, in the same order: only what Avro has no word for is put in its place, in
-the fields as they were read.
+The schemas have the very fields of the events, in the same order: only what Avro has no word for is put in its place.
 """
 
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
+from enum import StrEnum
 from typing import Any, TypeVar
 
 from schemas.events import (
@@ -24,6 +24,7 @@ from schemas.events import (
 
 Fields = dict[str, Any]
 _T = TypeVar("_T")
+_W = TypeVar("_W", bound=StrEnum)
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
@@ -143,59 +144,57 @@ def _original_fields(original: OriginalRecord) -> Fields:
     return {"key": original.key, "value": original.value, "headers": headers}
 
 
-def _failed(fields: Fields) -> SyncFailed:
-    fields["source"] = RecordReference(**fields["source"])
-    fields["target"] = RecordReference(**fields["target"])
-    fields["first_failed_at"] = _instant(fields["first_failed_at"])
-    fields["failed_at"] = _instant(fields["failed_at"])
-    if fields["retry_at"] is not None:
-        fields["retry_at"] = _instant(fields["retry_at"])
-    if fields["waits_for"] is not None:
-        fields["waits_for"] = RecordReference(**fields["waits_for"])
-    _build_source(fields)
-    return SyncFailed(**fields)
+class UnknownWordError(Exception):
+    """An event has a word or a time that is not known here."""
 
 
-def _resolved(fields: Fields) -> SyncResolved:
-    fields["how"] = Resolution(fields["how"])
-    if fields["outcome"] is not None:
-        fields["outcome"] = Outcome(fields["outcome"])
-    if fields["position"] is not None:
-        fields["position"] = Position(**fields["position"])
-    fields["resolved_at"] = _instant(fields["resolved_at"])
-    return SyncResolved(**fields)
+def _resolved(
+    failure_id: str,
+    mapping: str,
+    direction: str,
+    record_id: str,
+    how: str,
+    outcome: str | None,
+    replay_id: str | None,
+    position: Position | None,
+    resolved_at: datetime,
+    worker: str,
+) -> SyncResolved:
+    became = None if outcome is None else _word(Outcome, outcome)
+    ended = _word(Resolution, how)
+    about = (failure_id, mapping, direction, record_id)
+    return SyncResolved(*about, ended, became, replay_id, position, resolved_at, worker)
 
 
-def _progress(fields: Fields) -> SyncProgress:
-    fields["at"] = _instant(fields["at"])
-    fields["started_at"] = _instant(fields["started_at"])
-    return SyncProgress(**fields)
+def _replay(
+    replay_id: str,
+    failure_id: str,
+    mapping: str,
+    direction: str,
+    record_id: str,
+    decision: str,
+    *rest: Any,
+) -> ReplayRequest:
+    return ReplayRequest(
+        replay_id, failure_id, mapping, direction, record_id, _word(Decision, decision), *rest
+    )
 
 
-def _replay(fields: Fields) -> ReplayRequest:
-    fields["decision"] = Decision(fields["decision"])
-    _build_source(fields)
-    return ReplayRequest(**fields)
+def _word(words: type[_W], word: str) -> _W:
+    try:
+        return words(word)
+    except ValueError:
+        raise UnknownWordError from None
 
 
-def _build_source(fields: Fields) -> None:
-    """Put the message that a change came in, and where it stands, in place of their fields."""
-    if fields["position"] is not None:
-        fields["position"] = Position(**fields["position"])
-    original = fields["original"]
-    if original is not None:
-        headers = tuple([(header["name"], header["value"]) for header in original["headers"]])
-        fields["original"] = OriginalRecord(original["key"], original["value"], headers)
+def _header(name: str, value: bytes | None) -> tuple[str, bytes | None]:
+    return name, value
 
 
-# How each event is made of its Avro fields, by the name of its schema. Raises ValueError where a word is none that is
-# known here, OverflowError where a time is beyond the year 9999.
-BUILD: Mapping[str, Callable[[Fields], Event]] = {
-    "SyncFailed": _failed,
-    "SyncResolved": _resolved,
-    "SyncProgress": _progress,
-    "ReplayRequest": _replay,
-}
+def _original(
+    key: bytes | None, value: bytes | None, headers: list[tuple[str, bytes | None]]
+) -> OriginalRecord:
+    return OriginalRecord(key, value, tuple(headers))
 
 
 def _micros(instant: datetime) -> int:
@@ -203,4 +202,22 @@ def _micros(instant: datetime) -> int:
 
 
 def _instant(micros: int) -> datetime:
-    return _EPOCH + timedelta(microseconds=micros)
+    try:
+        return _EPOCH + timedelta(microseconds=micros)
+    except OverflowError:
+        raise UnknownWordError from None
+
+
+# What is made of the values of each record and of each logical type. Raises UnknownWordError where a word is none that is known
+# here, or a time is beyond the year 9999.
+MAKE: Mapping[str, Callable[..., Any]] = {
+    "instep.SyncFailed": SyncFailed,
+    "instep.SyncResolved": _resolved,
+    "instep.SyncProgress": SyncProgress,
+    "instep.ReplayRequest": _replay,
+    "instep.RecordReference": RecordReference,
+    "instep.Position": Position,
+    "instep.OriginalRecord": _original,
+    "instep.Header": _header,
+    "timestamp-micros": _instant,
+}

@@ -117,6 +117,8 @@ def with_decoded(
 
     `all_failures` decodes every failure, for events that do not come in the order of their changes.
     """
+    if standing is None and len(heard) == 1:  # as most are, so it is worth a way of its own
+        return _decoded(heard[0], decode)
     repeats = _repeats(standing, heard)
     unreadable: set[str] = set()
     kept: list[Heard] = []
@@ -140,6 +142,15 @@ def with_decoded(
     if unreadable:
         return [event for event in kept if event.event is not None or event.failure_id not in unreadable]
     return kept
+
+
+def _decoded(event: Heard, decode: Callable[[Heard], SyncFailed | SyncResolved | None]) -> list[Heard]:
+    if event.event is not None:
+        return [event]
+    value = decode(event)
+    if value is None:
+        return []
+    return [Heard(event.failed, event.failure_id, event.at_ms, value, event.message, event.answers)]
 
 
 def may_repeat(standing: Standing, heard: Sequence[Heard]) -> bool:

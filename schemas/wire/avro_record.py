@@ -13,7 +13,10 @@ _PLAIN = {"int": "long", "long": "long", "string": "string", "bytes": "bytes"}
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """One field: its schema, and the function that reads or skips its value; without a name nobody wants it."""
+    """One field: its schema, and the function that reads or skips its value; without a name nobody wants it.
+
+    Without a schema it is always read by the function.
+    """
 
     name: str | None
     schema: Any
@@ -21,21 +24,25 @@ class Field:
 
 
 def compile_record(
-    fields: Sequence[Field], called: Mapping[str, Any]
-) -> Callable[[bytes, int], tuple[dict[str, Any], int]]:
-    """Return `(data, at) -> (row, next)`; `called` are `read_long` and `read_size`, for values longer than most."""
+    fields: Sequence[Field], called: Mapping[str, Any], make: Callable[..., Any] | None = None
+) -> Callable[[bytes, int], tuple[Any, int]]:
+    """Return `(data, at) -> (row, next)`; `called` are `read_long` and `read_size`, for values longer than most.
+
+    A row is a dictionary by the names of the fields, or what `make` makes of the values in their order.
+    """
     lines = ["def read_record(data, at):"]
     members = []
-    known = dict(called)
+    known = {**called, "make": make}
     for number, field in enumerate(fields):
         value = None if field.name is None else f"v{number}"
         if value is not None:
-            members.append(f"{field.name!r}: {value}")
+            members.append(f"{field.name!r}: {value}" if make is None else value)
         known[f"f{number}"] = field.function
         lines += [f"    {line}" for line in _source(field.schema, value, f"f{number}")]
-    lines.append(f"    return {{{', '.join(members)}}}, at")
+    listed = ", ".join(members)
+    lines.append(f"    return {f'{{{listed}}}' if make is None else f'make({listed})'}, at")
     exec("\n".join(lines), known)  # noqa: S102  our own text, see above
-    compiled: Callable[[bytes, int], tuple[dict[str, Any], int]] = known["read_record"]
+    compiled: Callable[[bytes, int], tuple[Any, int]] = known["read_record"]
     return compiled
 
 

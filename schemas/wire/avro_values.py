@@ -1,4 +1,4 @@
-"""Avro's binary encoding into plain Python values, without logical types.
+"""Avro's binary encoding into plain Python values, or into what is to be made of them.
 
 A schema is compiled to functions `(data, at) -> (value, next)`, and to functions `(data, at) -> next` for what nobody
 wants. Written by hand because decoding is what a worker does most: fastavro takes three times as long, and can't leave
@@ -8,6 +8,7 @@ Source: https://avro.apache.org/docs/1.12.0/specification/#binary-encoding
 
 import struct
 from collections.abc import Callable, Mapping
+from types import MappingProxyType
 from typing import Any, Final
 
 from schemas.wire.avro_record import Field, compile_record
@@ -25,13 +26,20 @@ _read_float32: Final = struct.Struct("<f").unpack_from
 _read_float64: Final = struct.Struct("<d").unpack_from
 
 
-def value_reader(schema: Any, wanted: Wanted = None, *, named: bool = False) -> Callable[[bytes], Any]:
+# What records become, by their full names, of the values of all their fields in order; and values of logical types, by theirs.
+Make = Mapping[str, Callable[..., Any]]
+
+
+def value_reader(
+    schema: Any, wanted: Wanted = None, *, named: bool = False, make: Make = MappingProxyType({})
+) -> Callable[[bytes], Any]:
     """Return what decodes whole values of a schema that fastavro has parsed; it raises one of FAULTS for bad bytes.
 
     Also for truncated bytes and for bytes that are left over. With `named`, a value of a named type in a union of more
-    than null and one type is the pair (full name, value), as fastavro's `return_named_type` has it.
+    than null and one type is the pair (full name, value), as fastavro's `return_named_type` has it. Logical types that `make`
+    does not name are left out; what its functions raise passes.
     """
-    read = _Compiler(named=named).read(schema, wanted)
+    read = _Compiler(named=named, make=make).read(schema, wanted)
 
     def read_value(data: bytes) -> Any:
         value, at = read(data, 0)
@@ -139,8 +147,9 @@ _SKIP: Final[Mapping[str, Skip]] = {
 class _Compiler:
     """Turns one schema into functions; knows the named types met so far."""
 
-    def __init__(self, *, named: bool) -> None:
+    def __init__(self, *, named: bool, make: Make) -> None:
         self._with_names = named
+        self._make = make
         self._named: dict[str, Any] = {}
         self._whole: dict[str, Read] = {}
         self._begun: set[str] = set()
@@ -163,6 +172,8 @@ class _Compiler:
                 return _array(self.read(items))
             case {"type": "map", "values": values}:
                 return _map(self.read(values))
+            case {"type": inner, "logicalType": str() as kind} if kind in self._make:
+                return _made(self.read(inner), self._make[kind])
             case {"type": inner}:
                 return self.read(inner, wanted)
         raise ValueError("no Avro schema")
@@ -215,15 +226,34 @@ class _Compiler:
         for each in schema["fields"]:
             name, type_ = each["name"], each["type"]
             if wanted is None:
-                fields.append(Field(name, type_, self.read(type_)))
+                in_place = None if self._is_made(type_) else type_
+                fields.append(Field(name, in_place, self.read(type_)))
             elif name in wanted:
                 fields.append(Field(name, type_, self.read(type_, wanted[name])))
             else:
                 fields.append(Field(None, type_, self.skip(type_)))
-        read = compile_record(fields, _CALLED)
+        make = self._make.get(schema["name"]) if wanted is None else None
+        read = compile_record(fields, _CALLED, make)
         if wanted is None:
             self._whole[schema["name"]] = read
         return read
+
+    def _is_made(self, schema: Any) -> bool:
+        """Whether something is made of the plain values of a schema, or of a branch of a union."""
+        match schema:
+            case list():
+                return any(map(self._is_made, schema))
+            case {"logicalType": str() as kind}:
+                return kind in self._make
+        return False
+
+
+def _made(read: Read, make: Callable[[Any], Any]) -> Read:
+    def read_made(data: bytes, at: int) -> tuple[Any, int]:
+        value, at = read(data, at)
+        return make(value), at
+
+    return read_made
 
 
 def _optional(null: int, other: int, read: Read) -> Read:

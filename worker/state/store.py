@@ -18,7 +18,6 @@ from sqlalchemy import (
     Engine,
     Text,
     and_,
-    bindparam,
     cast,
     delete,
     func,
@@ -134,16 +133,14 @@ class StateStore:
 
     def forget(self, mapping: str, failures: Iterable[OpenFailure]) -> None:
         """Forget failures that are resolved, where they are still their records' latest."""
-        rows = [{"of_record": _hash(each.record_id), "of_failure": each.failure_id} for each in failures]
-        if not rows:
+        over = list(failures)
+        if not over:
             return
-        statement = delete(open_failure).where(
-            self._mine(mapping),
-            open_failure.c.record_hash == bindparam("of_record"),
-            open_failure.c.failure_id == bindparam("of_failure"),
-        )
         with self._engine.begin() as connection:
-            connection.execute(statement, rows)
+            # the id of a failure is that of one record's alone, so the two lists need not be looked at in pairs
+            records = among(connection, open_failure.c.record_hash, [_hash(each.record_id) for each in over])
+            ids = among(connection, open_failure.c.failure_id, [each.failure_id for each in over])
+            connection.execute(delete(open_failure).where(self._mine(mapping), records, ids))
 
     def park(self, mapping: str, changes: Sequence[tuple[str, Message]]) -> list[Message]:
         """Keep changes that must wait behind a failure of their record, in order; return those for which there is no room."""

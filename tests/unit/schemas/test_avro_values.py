@@ -187,3 +187,38 @@ def test_wrong_bytes_are_a_fault(schema: Any, data: bytes) -> None:
 def test_blocks_that_tell_their_size_are_read() -> None:
     # a negative count: two items, in two bytes
     assert value_reader({"type": "array", "items": "long"})(b"\x03\x04\x02\x04\x00") == [1, 2]
+
+
+WHEN = {"type": "long", "logicalType": "when"}
+MADE = {
+    "type": "record",
+    "name": "Made",
+    "fields": [
+        {"name": "at", "type": WHEN},
+        {"name": "until", "type": ["null", WHEN]},
+        {"name": "others", "type": {"type": "array", "items": WHEN}},
+        {"name": "inner", "type": {"type": "record", "name": "Inner", "fields": [{"name": "n", "type": "int"}]}},
+        {"name": "again", "type": ["null", "Inner"]},
+        {"name": "plain", "type": {"type": "long", "logicalType": "other"}},
+    ],
+}  # fmt: skip
+
+
+def test_records_and_logical_types_become_what_is_made_of_them() -> None:
+    parsed = parse_schema(MADE, named_schemas={})
+    value = {"at": 1, "until": 2, "others": [3, 4], "inner": {"n": 5}, "again": {"n": 6}, "plain": 7}
+    read = value_reader(parsed, make={"Made": lambda *values: values, "Inner": str, "when": hex})
+    assert read(encode(parsed, value)) == ("0x1", "0x2", ["0x3", "0x4"], "5", "6", 7)
+
+
+def test_what_making_raises_passes() -> None:
+    parsed = parse_schema(MADE, named_schemas={})
+    encoded = encode(
+        parsed, {"at": 1, "until": None, "others": [], "inner": {"n": 5}, "again": None, "plain": 7}
+    )
+
+    def refuse(_: object) -> None:
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        value_reader(parsed, make={"Inner": refuse})(encoded)

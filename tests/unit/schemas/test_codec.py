@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from schemas.avro_schemas import EVENT_NAMES, schema_text
 from schemas.codec import Codec, Unreadable
-from schemas.events import Event, Position, SyncResolved
+from schemas.events import Decision, Event, OriginalRecord, Position, ReplayRequest, SyncResolved
 from schemas.framing import Confluent, confluent_prefix, single_object_prefix
 from tests.unit.schemas.events import events, resolved
 
@@ -119,6 +119,36 @@ def test_a_newer_schema_is_told_as_newer() -> None:
 def test_a_newer_schema_in_the_registry_is_told_as_newer() -> None:
     codec = Codec(framing=Confluent(IDS, {99: json.dumps(grown_schema())}.get))
     assert unreadable(codec, confluent_prefix(99) + b"\x00").newer
+
+
+def older(number: int = 0) -> bytes:
+    """A request of the first version, which knew no corrections."""
+    schema = json.loads(schema_text("ReplayRequest", 1))
+    position = {"topic": "t", "partition": 1, "offset": 2, "timestamp_ms": 3}
+    original = {"key": b"k", "value": None, "headers": [{"name": "h", "value": b"v"}]}
+    names = {"replay_id": "p", "failure_id": "f", "mapping": "m", "direction": "forward", "record_id": "r"}
+    asked = {"decision": "retry", "scheduled": True, "position": position, "original": original}
+    return written(schema, {**names, **asked}) + bytes(number)
+
+
+def test_an_event_of_an_older_schema_is_read_as_one_of_ours() -> None:
+    assert PLAIN.decode(older()) == ReplayRequest(
+        replay_id="p",
+        failure_id="f",
+        mapping="m",
+        direction="forward",
+        record_id="r",
+        decision=Decision.RETRY,
+        scheduled=True,
+        position=Position("t", 1, 2, 3),
+        original=OriginalRecord(b"k", None, (("h", b"v"),)),
+        corrections=None,
+    )
+
+
+def test_an_event_of_an_older_schema_that_is_cut_or_too_long_is_unreadable() -> None:
+    assert not unreadable(PLAIN, older()[:-1]).newer
+    assert not unreadable(PLAIN, older(1)).newer
 
 
 @pytest.mark.parametrize("text", ['"string"', "{", "[]", '{"type": "record", "name": "Other", "fields": []}'])
