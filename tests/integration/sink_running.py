@@ -41,7 +41,7 @@ def eventually(look: Callable[[], Value], *, within_s: float = PATIENCE_S, every
         if found or time.monotonic() > until:
             assert found, "it did not become true in time"
             return found
-        subprocess.run(["sleep", str(every_s)], check=True)
+        time.sleep(every_s)
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import httpx2
@@ -72,7 +73,7 @@ def transport_up(client: httpx2.Client) -> None:
         try:
             client.get("/livez")
         except httpx2.TransportError:
-            subprocess.run(["sleep", "0.2"], check=True)
+            time.sleep(0.2)
         else:
             return
     pytest.fail("the sink does not serve")
