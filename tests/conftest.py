@@ -143,6 +143,14 @@ def pg_database(postgres: Postgres) -> Iterator[str]:
     postgres.drop_database(name)
 
 
+@pytest.fixture(params=["postgresql", "sqlite"])
+def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """The SQLAlchemy URL of an empty database, on PostgreSQL and on SQLite in turn."""
+    if request.param == "postgresql":
+        return str(request.getfixturevalue("pg_database"))
+    return f"sqlite:///{tmp_path}/database.db"
+
+
 @pytest.fixture
 def mariadb_database(mariadb: MariaDb) -> Iterator[str]:
     """The SQLAlchemy URL of an empty MariaDB database."""

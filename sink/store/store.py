@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import count
 
 from pydantic import SecretStr
 from sqlalchemy import Connection, Engine
@@ -14,11 +15,13 @@ StoreAway = (OperationalError, InterfaceError, InternalError)
 
 
 class Store:
-    """One database with the sink's tables; `writes` counts the transactions that were written through it."""
+    """One database with the sink's tables; `writes` is another number after each transaction that may have written."""
 
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
         self.writes = 0
+        # counts in one step, whichever threads write at once
+        self._ended = count(1)
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:
@@ -29,9 +32,11 @@ class Store:
     @contextmanager
     def writing(self) -> Iterator[Connection]:
         """A transaction that commits at the end of the block, or leaves nothing behind if it raises."""
-        with self.engine.begin() as connection:
-            yield connection
-        self.writes += 1
+        try:
+            with self.engine.begin() as connection:
+                yield connection
+        finally:  # a commit that was cut off may have been done
+            self.writes = next(self._ended)
 
     def close(self) -> None:
         """Close every connection."""

@@ -1,7 +1,6 @@
 """A store of the sink on either database, and steps that its contract tests share."""
 
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 
 import pytest
 
@@ -20,12 +19,9 @@ TOPIC = "instep.errors"
 NOW = to_us(at(10_000))
 
 
-@pytest.fixture(params=["postgresql", "sqlite"])
-def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
-    url = f"sqlite:///{tmp_path}/sink.db"
-    if request.param == "postgresql":
-        url = request.getfixturevalue("pg_database")
-    opened = open_store(url)
+@pytest.fixture
+def store(database_url: str) -> Iterator[Store]:
+    opened = open_store(database_url)
     upgrade(opened.engine)
     yield opened
     opened.close()

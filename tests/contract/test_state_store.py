@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from datetime import UTC, datetime
-from pathlib import Path
 
 import pytest
 
@@ -16,12 +15,9 @@ _WHEN = datetime(2026, 1, 1, 12, 30, 0, 250_000, tzinfo=UTC)
 _ODD = ["", "a'b\"c", "ü→\n", "\\u0000", "x" * 500]
 
 
-@pytest.fixture(params=["postgresql", "sqlite"])
-def state(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[StateStore]:
-    url = f"sqlite:///{tmp_path}/state.db"
-    if request.param == "postgresql":
-        url = request.getfixturevalue("pg_database")
-    engine = open_engine(url)
+@pytest.fixture
+def state(database_url: str) -> Iterator[StateStore]:
+    engine = open_engine(database_url)
     upgrade(engine)
     yield StateStore(engine, "group")
     engine.dispose()

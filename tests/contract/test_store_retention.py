@@ -19,7 +19,8 @@ from sink.states import Action, State
 from sink.store import tables
 from sink.store.audit import read_audit
 from sink.store.entries import Entry, Filter
-from sink.store.store import Store
+from sink.store.migrate import upgrade
+from sink.store.store import Store, open_store
 from sink.store.transitions import close_by_hand
 from tests.contract.stored import NOW, entries, only, replayed, request, store, told
 from tests.sink_events import at, failed, resolved
@@ -272,13 +273,14 @@ def test_what_was_purged_leaves_its_space_to_what_comes_next(store: Store) -> No
     assert _size_bytes(store) <= before
 
 
-def test_postgresql_vacuums_by_itself_what_a_purge_leaves(store: Store) -> None:
-    if store.engine.dialect.name != "postgresql":
-        pytest.skip("SQLite has no vacuum that anybody waits for")
+def test_postgresql_vacuums_by_itself_what_a_purge_leaves(pg_database: str) -> None:
+    store = open_store(pg_database)
+    upgrade(store.engine)
     with store.reading() as connection:
         options = connection.exec_driver_sql(
             "SELECT reloptions FROM pg_class WHERE oid = 'instep_entry'::regclass"
         ).scalar()
+    store.close()
     assert "autovacuum_vacuum_scale_factor=0.02" in (options or [])
 
 

@@ -2,7 +2,6 @@
 
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import httpx2
@@ -10,7 +9,7 @@ import orjson
 import pytest
 
 from tests.services.certificates import write_certificates
-from tests.services.process import free_port
+from tests.services.process import free_port, wait_until
 from tests.unit.config.written import RIGHT
 from tests.web import sqlite_url
 
@@ -69,14 +68,14 @@ def test_with_a_token_a_sink_serves_beyond_its_machine(tmp_path: Path) -> None:
 
 
 def transport_up(client: httpx2.Client) -> None:
-    for _ in range(PATIENCE_S * 5):
+    def serves() -> bool:
         try:
             client.get("/livez")
         except httpx2.TransportError:
-            time.sleep(0.2)
-        else:
-            return
-    pytest.fail("the sink does not serve")
+            return False
+        return True
+
+    wait_until(serves, timeout_s=PATIENCE_S, what="the sink serves")
 
 
 def test_a_certificate_that_is_not_there_is_told_by_name(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import cast
 
+import pytest
 from sqlalchemy import Connection
 
 from sink.store.store import Store
@@ -85,3 +86,16 @@ def test_answers_of_different_names_are_kept_apart() -> None:
     page.ask()
     page.now_us += 1
     assert page.ask("others") == page.now_us
+
+
+def test_a_store_that_is_away_is_not_hidden_by_an_older_answer() -> None:
+    page = _Page()
+    page.ask()
+    page.now_us += AT_MOST_US
+
+    def away(_: Connection, now_us: int) -> int:
+        raise ConnectionError(now_us)
+
+    with pytest.raises(ConnectionError):
+        page.recent.read("counts", away)
+    assert page.ask() == page.now_us
