@@ -218,3 +218,24 @@ def test_ids_are_frozen_in_order_of_failing(store: Store) -> None:
     with store.reading() as connection:
         ids = read_ids(connection, Filter())
     assert [entry.id for entry in reversed(entries(store))] == ids
+
+
+def test_each_transaction_that_writes_is_told(store: Store) -> None:
+    before = store.writes
+    with store.writing():
+        assert store.writes == before
+    assert store.writes != before
+
+
+def test_a_transaction_that_broke_off_may_have_written_and_is_told_too(store: Store) -> None:
+    before = store.writes
+    with pytest.raises(ConnectionError), store.writing():
+        raise ConnectionError
+    assert store.writes != before
+
+
+def test_reading_is_no_writing(store: Store) -> None:
+    before = store.writes
+    with store.reading():
+        pass
+    assert store.writes == before
