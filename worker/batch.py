@@ -170,12 +170,3 @@ def by_topic(messages: Iterable[Message]) -> dict[str, list[Message]]:
 def next_offsets(messages: Iterable[Message]) -> dict[tuple[str, int], int]:
     """Return, by topic and partition, the offset behind the last of these messages."""
     return {(each.topic, each.partition): each.offset + 1 for each in messages}
-
-
-def first_offsets(messages: Iterable[Message]) -> dict[tuple[str, int], int]:
-    """Return, by topic and partition, the lowest offset among these messages."""
-    first: dict[tuple[str, int], int] = {}
-    for each in messages:
-        place = (each.topic, each.partition)
-        first[place] = min(each.offset, first.get(place, each.offset))
-    return first

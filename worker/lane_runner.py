@@ -1,14 +1,13 @@
 """A lane beside the poll loop: its thread, the batch that it settles, and what waits to be its next one."""
 
 import threading
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import Future, wait
 from dataclasses import dataclass, field
 from functools import partial
 from queue import SimpleQueue
-from typing import NamedTuple
 
-from worker.batch import Batch, first_offsets
+from worker.batch import Batch
 from worker.lane import Done, Lane
 from worker.message import Message
 
@@ -44,13 +43,6 @@ class LaneThread:
                 future.set_exception(error)
 
 
-class LetGo(NamedTuple):
-    """What a lane had settled when it let go, and from where on, by topic and partition, it had not."""
-
-    done: Done | None
-    unsettled: Mapping[Place, int]
-
-
 @dataclass(slots=True)
 class LaneRunner:
     """A lane with its thread: at most one batch being settled and one decoded in advance.
@@ -64,7 +56,6 @@ class LaneRunner:
     thread: LaneThread
     running: Future[Done | None] | None = None
     cancel: threading.Event = field(default_factory=threading.Event)
-    current: Batch | None = None
     next: Batch | None = None
     polled: Sequence[Message] = ()
 
@@ -97,7 +88,7 @@ class LaneRunner:
         """Return the settled batch, if there is one; raises what broke the lane."""
         if self.running is None or not self.running.done():
             return None
-        running, self.running, self.current = self.running, None, None
+        running, self.running = self.running, None
         return running.result()
 
     def begin(self) -> None:
@@ -107,21 +98,20 @@ class LaneRunner:
     def start_next(self) -> None:
         """Hand the waiting batch to the lane's thread, if that is free."""
         if self.next is not None and self.running is None:
-            self.current, self.next = self.next, None
+            batch, self.next = self.next, None
             self.cancel = threading.Event()
-            self.running = self.thread.submit(partial(self.lane.work, self.current, self.cancel))
+            self.running = self.thread.submit(partial(self.lane.work, batch, self.cancel))
 
     def wait(self, timeout_s: float) -> None:
         """Wait for the running batch."""
         if self.running is not None:
             wait([self.running], timeout_s)
 
-    def let_go(self, timeout_s: float) -> LetGo:
-        """Drop the waiting batch and end the running one (a paused lane gives up at once).
+    def let_go(self, timeout_s: float) -> Done | None:
+        """Drop the waiting batch, end the running one (a paused lane gives up at once) and return it if it is settled.
 
         What is not ended in time is broken off in the app too: written later, it would overwrite what others write by then.
         """
-        waiting, current = self._waiting(), self.current
         self.next, self.polled = None, ()
         if self.lane.paused is not None:
             self.cancel.set()
@@ -132,11 +122,8 @@ class LaneRunner:
             self.lane.abort()
             self.wait(LET_GO_S)
         done = self.take_done()
-        self.running = self.current = None
-        if done is None and current is not None:
-            waiting = [*current.messages, *waiting]
-        unsettled = first_offsets(waiting)
-        return LetGo(done, unsettled if done is None else unsettled | dict(done.full))
+        self.running = None
+        return done
 
     def _waiting(self) -> list[Message]:
         return [*(self.next.messages if self.next is not None else ()), *self.polled]

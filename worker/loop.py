@@ -107,19 +107,14 @@ class Loop:
     def release(self) -> dict[TopicPartition, OffsetAndMetadata]:
         """Let go of everything in flight, as the partitions are taken away, and return the offsets that may be committed.
 
-        Runs while `poll` waits for a rebalance, in the client's own thread. The client goes on where it was in those
-        partitions that it gets again, so it has to be sent back to what was let go.
+        Runs while `poll` waits for a rebalance, in the client's own thread.
         """
         # what was committed before counts too: that commit may have failed, as the group was moving already
         offsets = dict(self.committed)
-        back: dict[Place, int] = {}
         for number, runner in enumerate(self.runners):
-            done, unsettled = runner.let_go(REVOKE_TIMEOUT_S)
+            done = runner.let_go(REVOKE_TIMEOUT_S)
             if done is not None:
                 offsets.update(self._settled_offsets(number, done))
-            for place, offset in unsettled.items():
-                back[place] = min(offset, back.get(place, offset))
-        self._go_back(back)
         self.held_until_s.clear()
         self.committed.clear()
         self.replays.clear()
@@ -209,7 +204,7 @@ class Loop:
     def _finish(self) -> None:
         """End what is being settled, commit it, and leave the group."""
         for number, runner in enumerate(self.runners):
-            done, _ = runner.let_go(STOP_TIMEOUT_S)
+            done = runner.let_go(STOP_TIMEOUT_S)
             if done is not None:
                 self.committed.update(self._settled_offsets(number, done))
         mine = self.consumer.assignment()

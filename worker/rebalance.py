@@ -23,13 +23,18 @@ class Handover(AsyncConsumerRebalanceListener):  # type: ignore[misc]  # the cli
         self._log = log
 
     async def on_partitions_revoked(self, revoked: set[TopicPartition]) -> None:
-        """Commit what is settled; the rest is delivered again to whoever gets the partitions."""
+        """Commit what is settled; the rest is delivered again to whoever gets the partitions.
+
+        The client would go on where it was in those that come back to it, and it is never told of a rebalance that
+        another one overtakes: by then somebody else may have had them. So it forgets them, and asks the group.
+        """
         offsets = self._release()
         if offsets and revoked:
             try:
                 await self._consumer.commit_async(offsets)
             except KafkaError as error:
                 self._log.warning("offsets not committed", reason=type(error).__name__)
+        self._consumer._subscription.assign_from_subscribed([])  # noqa: SLF001  nothing public forgets positions
 
     async def on_partitions_lost(self, lost: set[TopicPartition]) -> None:
         """Let go without committing: the partitions are somebody else's already."""
