@@ -1,5 +1,7 @@
 """How many entries there are: kept by the database itself, so that nobody has to count them."""
 
+from functools import cache
+
 from sqlalchemy import ColumnElement, Connection, Subquery, delete, func, select, text, union_all
 
 from sink.store.tables import RELEVANT_STATES, entry, tally, tally_change
@@ -10,8 +12,10 @@ _CHANGES_AT_ONCE = 50_000
 _FOLD_LOCK = 4_708_001
 
 
+@cache
 def counted() -> Subquery:
     """The counts as rows of NAMES and `entries`, which are to be summed: the tally, and what is not added to it yet."""
+    # kept, as SQLAlchemy takes long to find out what columns it has
     parts = (select(*(table.c[name] for name in NAMES), table.c.entries) for table in (tally, tally_change))
     return union_all(*parts).subquery("counted")
 

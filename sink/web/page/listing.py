@@ -17,7 +17,7 @@ from sink.web.page.rendering import Page, PageDep
 
 router = APIRouter()
 
-_PAGE = 100
+_PAGE = 50
 _ENTRY_ID = re.compile(r"[0-9a-f]{16}")
 
 
