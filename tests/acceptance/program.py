@@ -1,22 +1,14 @@
 """One command of Instep's that keeps running, as a process of its own with its output in a file."""
 
-import os
 import signal
 import subprocess
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 
+from tests.command import Running
 from tests.services.process import wait_until
 
-INSTEP = Path(sys.executable).with_name("instep")
 ENDS_WITHIN_S = 20.0
-
-
-def clean_environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
-    """Our environment without what would configure Instep, wide enough that no line is folded."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("INSTEP_")}
-    return kept | {"COLUMNS": "200"} | dict(extra or {})
 
 
 class Program:
@@ -32,16 +24,7 @@ class Program:
         environment: Mapping[str, str] | None = None,
     ) -> None:
         self.number, self.port, self.log_file = number, port, log
-        with log.open("ab") as output:
-            self._process = subprocess.Popen(
-                [INSTEP, *arguments],
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=subprocess.STDOUT,
-                cwd=log.parent,
-                env=clean_environment(environment),
-                start_new_session=True,
-            )
+        self._process = Running(arguments, log, folder=log.parent, environment=environment)
 
     @property
     def pid(self) -> int:

@@ -16,8 +16,9 @@ import pytest
 import yaml
 from kafka import KafkaProducer
 
-from tests.acceptance.program import INSTEP, Program, clean_environment
+from tests.acceptance.program import Program
 from tests.acceptance.world import change, fetch
+from tests.command import run_instep
 from tests.contract.connectors.target import Target
 from tests.services.kafka import KafkaServer
 from tests.services.postgres import PostgresServer
@@ -82,10 +83,7 @@ class Composed:
 
     def run(self, *command: str) -> str:
         """Run a command as `docker compose exec sink instep …` does."""
-        environment = clean_environment(self.environment("sink"))
-        done = subprocess.run(
-            [INSTEP, *command], env=environment, capture_output=True, text=True, check=False, timeout=60
-        )
+        done = run_instep(*command, folder=self.folder, environment=self.environment("sink"))
         assert done.returncode == 0, done.stderr
         return done.stdout
 

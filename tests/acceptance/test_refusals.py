@@ -1,14 +1,13 @@
 """A user's mistake ends a command with a message and an exit code, and never with a traceback."""
 
-import os
 import subprocess
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
 
 from instep.exit import Exit
+from tests.command import run_instep
 
 RIGHT = """\
 kafka: {bootstrap: "127.0.0.1:1", group: erp-crm}
@@ -76,16 +75,7 @@ MISTAKES = {
 def instep(
     folder: Path, *arguments: str, environ: Mapping[str, str] | None = None
 ) -> subprocess.CompletedProcess[str]:
-    clean = {name: value for name, value in os.environ.items() if not name.startswith("INSTEP_")}
-    return subprocess.run(
-        [Path(sys.executable).with_name("instep"), *arguments],
-        cwd=folder,
-        env=clean | {"COLUMNS": "200"} | dict(environ or {}),
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=60,
-    )
+    return run_instep(*arguments, folder=folder, environment=environ)
 
 
 def refused(answer: subprocess.CompletedProcess[str]) -> str:

@@ -1,7 +1,6 @@
 """A whole Instep of a test's own: a configuration, topics, and the programs that work by it, seen through public faces."""
 
 import json
-import subprocess
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -18,7 +17,8 @@ from instep.main import app as instep_commands
 from schemas.codec import Codec
 from schemas.events import Event, SyncFailed, SyncProgress, SyncResolved
 from tests.acceptance.broker import asking, read_topic
-from tests.acceptance.program import INSTEP, Program, clean_environment
+from tests.acceptance.program import Program
+from tests.command import run_instep
 from tests.contract.connectors.target import Target
 from tests.services.process import free_port, wait_until
 
@@ -91,15 +91,7 @@ class World:
 
     def instep(self, *arguments: str, codes: Sequence[int] = (0,), timeout_s: float = 60) -> str:
         """Run a command of Instep with this configuration; returns what it prints; fails on another exit code."""
-        answer = subprocess.run(
-            [INSTEP, *arguments, "-c", self.file],
-            cwd=self.folder,
-            env=clean_environment(),
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=timeout_s,
-        )
+        answer = run_instep(*arguments, "-c", self.file, folder=self.folder, timeout_s=timeout_s)
         assert answer.returncode in codes, f"{arguments} ended with {answer.returncode}:\n{answer.stderr}"
         return answer.stdout
 

@@ -2,8 +2,6 @@
 
 import os
 import signal
-import subprocess
-import sys
 import time
 import urllib.error
 import urllib.request
@@ -24,10 +22,10 @@ from schemas.events import FAILURE_HEADER, REPLAY_HEADER, Event, SyncFailed, Syn
 from sink.store import tables
 from sink.store.entries import Entry, Filter, read_all
 from sink.store.store import Store, open_store
+from tests.command import Running
 from tests.services.process import free_port
 from tests.sink_events import CODEC
 
-INSTEP = str(Path(sys.executable).parent / "instep")
 PATIENCE_S = 60.0
 
 Value = TypeVar("Value")
@@ -132,8 +130,7 @@ class RunningSink:
         self.port = free_port()
         self.file = setup.write(self.port)
         self.log = setup.folder / f"sink-{self.port}.log"
-        with self.log.open("wb") as log:
-            self.process = subprocess.Popen([INSTEP, "sink", "-c", str(self.file)], stderr=log, stdout=log)
+        self.process = Running(["sink", "-c", str(self.file)], self.log, folder=setup.folder)
 
     def get(self, path: str) -> tuple[int, str]:
         """Return status and text of a page; 0 while nobody answers."""

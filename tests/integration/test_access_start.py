@@ -1,19 +1,19 @@
 """Where a sink refuses to serve, as its own process: beyond this machine without a token, with a wrong certificate."""
 
+import signal
 import subprocess
-import sys
 from pathlib import Path
 
 import httpx2
 import orjson
 import pytest
 
+from tests.command import Running, run_instep
 from tests.services.certificates import write_certificates
 from tests.services.process import free_port, wait_until
 from tests.unit.config.written import RIGHT
 from tests.web import sqlite_url
 
-INSTEP = str(Path(sys.executable).parent / "instep")
 PATIENCE_S = 60
 
 
@@ -27,9 +27,7 @@ def write(folder: Path, **sink: object) -> Path:
 
 
 def run(*command: str, file: Path) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [INSTEP, *command, "-c", str(file)], capture_output=True, text=True, timeout=PATIENCE_S, check=False
-    )
+    return run_instep(*command, "-c", file, folder=file.parent, timeout_s=PATIENCE_S)
 
 
 @pytest.mark.parametrize(
@@ -50,20 +48,17 @@ def test_with_a_token_a_sink_serves_beyond_its_machine(tmp_path: Path) -> None:
     made = run("token", "create", "anna", "--role", "viewer", file=file)
     assert made.returncode == 0, made.stderr
     log = tmp_path / "log"
-    with (
-        log.open("wb") as out,
-        subprocess.Popen([INSTEP, "sink", "-c", str(file)], stdout=out, stderr=out) as sink,
-    ):
-        try:
-            with httpx2.Client(base_url=f"http://127.0.0.1:{port}", trust_env=False) as client:
-                transport_up(client)
-                assert client.get("/api/v1/entries").status_code == 401
-                bearer = {"Authorization": f"Bearer {made.stdout.strip()}"}
-                assert client.get("/api/v1/entries", headers=bearer).status_code == 200
-                assert sink.poll() is None
-        finally:
-            sink.terminate()
-            sink.wait(PATIENCE_S)
+    sink = Running(["sink", "-c", str(file)], log, folder=tmp_path)
+    try:
+        with httpx2.Client(base_url=f"http://127.0.0.1:{port}", trust_env=False) as client:
+            transport_up(client)
+            assert client.get("/api/v1/entries").status_code == 401
+            bearer = {"Authorization": f"Bearer {made.stdout.strip()}"}
+            assert client.get("/api/v1/entries", headers=bearer).status_code == 200
+            assert sink.poll() is None
+    finally:
+        sink.send_signal(signal.SIGTERM)
+        sink.wait(PATIENCE_S)
     assert made.stdout.strip() not in log.read_text()
 
 

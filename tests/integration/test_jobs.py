@@ -18,9 +18,9 @@ from sink.jobs import JobState
 from sink.store import tables
 from sink.store.jobs import Job, read_jobs
 from sink.store.replays import CLAIM_HOLDS_US
+from tests.command import INSTEP, run_instep
 from tests.conftest import CreateTopic
 from tests.integration.sink_running import (
-    INSTEP,
     PATIENCE_S,
     RunningSink,
     SinkSetup,
@@ -96,8 +96,7 @@ def topic_of_replays(setup: SinkSetup) -> Iterator[Topic]:
 
 def cli(sink: RunningSink, *words: str, codes: tuple[int, ...] = (0,)) -> str:
     """Run a command with the sink's configuration; returns what it prints."""
-    command = [INSTEP, *words, "-c", str(sink.file)]
-    answer = subprocess.run(command, capture_output=True, text=True, check=False, timeout=2 * PATIENCE_S)
+    answer = run_instep(*words, "-c", sink.file, folder=sink.file.parent)
     assert answer.returncode in codes, answer.stderr + answer.stdout
     return answer.stdout
 

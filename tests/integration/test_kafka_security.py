@@ -1,10 +1,7 @@
 """TLS and SASL SCRAM: everything that opens Kafka gets in with the right settings, and is told what is wrong with others."""
 
 import gc
-import os
 import sqlite3
-import subprocess
-import sys
 import threading
 import warnings
 from collections.abc import Iterator
@@ -27,6 +24,7 @@ from plumbing.kafka import (
     until_reachable,
 )
 from schemas.config.kafka import KafkaConfig, SecurityConfig
+from tests.command import run_instep
 from tests.conftest import CreateTopic
 from tests.services.kafka import Kafka
 
@@ -193,13 +191,5 @@ def written(kafka: Kafka, topic: str, group: str, folder: Path) -> dict[str, Any
 
 
 def instep(folder: Path, *arguments: str) -> None:
-    answer = subprocess.run(
-        [Path(sys.executable).with_name("instep"), *arguments],
-        cwd=folder,
-        env={name: value for name, value in os.environ.items() if not name.startswith("INSTEP_")},
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=60,
-    )
+    answer = run_instep(*arguments, folder=folder)
     assert answer.returncode == 0, answer.stderr

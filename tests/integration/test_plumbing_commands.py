@@ -1,10 +1,8 @@
 """Commands that ask Kafka and the target apps."""
 
 import json
-import os
 import sqlite3
 import subprocess
-import sys
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
@@ -17,6 +15,7 @@ from kafka import KafkaAdminClient
 from kafka.admin import ConfigResource
 
 from instep.exit import Exit
+from tests.command import run_instep
 from tests.services.kafka import Kafka
 
 Command = Callable[..., subprocess.CompletedProcess[str]]
@@ -54,15 +53,7 @@ def written(kafka: Kafka, names: dict[str, str], tmp_path: Path) -> dict[str, An
 def instep(written: dict[str, Any], tmp_path: Path) -> Command:
     def run(*arguments: str) -> subprocess.CompletedProcess[str]:
         (tmp_path / "instep.yaml").write_text(yaml.safe_dump(written))
-        answer = subprocess.run(
-            [Path(sys.executable).with_name("instep"), *arguments],
-            cwd=tmp_path,
-            env={name: value for name, value in os.environ.items() if not name.startswith("INSTEP_")},
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=60,
-        )
+        answer = run_instep(*arguments, folder=tmp_path)
         assert "Traceback" not in answer.stderr
         return answer
 

@@ -18,9 +18,9 @@ from schemas.events import Event, ReplayRequest, Resolution, SyncFailed, SyncRes
 from sink.states import State
 from sink.store import tables
 from sink.store.quarantine import read_quarantine
+from tests.command import INSTEP, run_instep
 from tests.conftest import CreateTopic
 from tests.integration.sink_running import (
-    INSTEP,
     PATIENCE_S,
     RunningSink,
     SinkSetup,
@@ -55,8 +55,7 @@ def on_postgres(setup: SinkSetup, pg_database: str) -> SinkSetup:
 
 def cli(sink: RunningSink, *words: str) -> subprocess.CompletedProcess[str]:
     """Run a command of the group `errors` with the sink's configuration."""
-    command = [INSTEP, "errors", *words, "-c", str(sink.file)]
-    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=PATIENCE_S)
+    return run_instep("errors", *words, "-c", sink.file, folder=sink.file.parent, timeout_s=PATIENCE_S)
 
 
 def by_state(setup: SinkSetup) -> Counter[str]:
@@ -368,9 +367,7 @@ def _is_created(setup: SinkSetup, kafka: Kafka) -> bool:
 
 def test_port_that_is_taken_ends_with_two(setup: SinkSetup) -> None:
     with running(setup) as sink:
-        second = subprocess.run(
-            [INSTEP, "sink", "-c", str(sink.file)], capture_output=True, text=True, check=False, timeout=30
-        )
+        second = run_instep("sink", "-c", sink.file, folder=sink.file.parent, timeout_s=30)
     assert second.returncode == 2
     assert "sink.listen" in second.stderr
 

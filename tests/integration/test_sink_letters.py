@@ -15,10 +15,10 @@ from sqlalchemy import update
 from sink.states import State
 from sink.store import tables
 from sink.store.entries import Entry
+from tests.command import run_instep
 from tests.conftest import CreateTopic
 from tests.dead_letters import OWN, Header, connect, karafka, spring, spring_retry_topic
 from tests.integration.sink_running import (
-    INSTEP,
     PATIENCE_S,
     RunningSink,
     SinkSetup,
@@ -75,8 +75,7 @@ def read_all(bootstrap: str, topic: str) -> list[tuple[bytes | None, bytes | Non
 
 
 def cli(sink: RunningSink, *words: str) -> subprocess.CompletedProcess[str]:
-    command = [INSTEP, "errors", *words, "-c", str(sink.file)]
-    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=PATIENCE_S)
+    return run_instep("errors", *words, "-c", sink.file, folder=sink.file.parent, timeout_s=PATIENCE_S)
 
 
 def states(setup: SinkSetup) -> Counter[State]:
