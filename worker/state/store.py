@@ -13,11 +13,14 @@ from typing import Any
 
 import orjson
 from sqlalchemy import (
+    BindParameter,
     ColumnElement,
     Connection,
     Engine,
+    Select,
     Text,
     and_,
+    bindparam,
     cast,
     delete,
     func,
@@ -64,6 +67,7 @@ class StateStore:
         self._group = group
         self._held: set[int] = set()
         self._insert = postgresql.insert if engine.dialect.name == "postgresql" else sqlite.insert
+        self._few_open = self._select_few_open()
 
     @contextmanager
     def lock(self, mapping: str, records: Iterable[str], *, parked: bool = False) -> Iterator["Locked"]:
@@ -92,17 +96,25 @@ class StateStore:
 
     def _concerned(self, mapping: str, records: Iterable[str], *, parked: bool) -> set[str]:
         """Return those of the records that may have anything open: of few failures it is known which, of many it is asked later."""
-        few = select(open_failure.c.record_id).where(self._mine(mapping)).limit(_FEW + 1).subquery()
         with self._reading() as connection:
-            # one row, as each that the driver fetches costs a moment in which others take the interpreter
-            listed = func.json_agg if connection.dialect.name == "postgresql" else func.json_group_array
-            text_of = connection.scalar(select(cast(listed(few.c.record_id), Text)))
+            text_of = connection.scalar(self._few_open, {"mapping": mapping})
         known: set[str] = set(orjson.loads(text_of or "[]"))
         if len(known) > _FEW:
             return set(records)
         if parked:
             known |= self.parked_records(mapping)
         return known.intersection(records) if known else known
+
+    def _select_few_open(self) -> Select[str]:
+        """The records of the first open failures of `mapping`, as one text; made once, as a statement is full of cycles.
+
+        One made with every batch would stay in memory until the interpreter looks for cycles, which it seldom does.
+        """
+        mine = self._mine(bindparam("mapping"))
+        few = select(open_failure.c.record_id).where(mine).limit(_FEW + 1).subquery()
+        # one row, as each that the driver fetches costs a moment in which others take the interpreter
+        listed = func.json_agg if self._engine.dialect.name == "postgresql" else func.json_group_array
+        return select(cast(listed(few.c.record_id), Text))
 
     def _found(self, mapping: str, record_ids: set[str], *, parked: bool) -> "Locked":
         waiting = self.parked_records(mapping) & record_ids if parked and record_ids else frozenset()
@@ -206,7 +218,7 @@ class StateStore:
         """Close every connection."""
         self._engine.dispose()
 
-    def _mine(self, mapping: str) -> ColumnElement[bool]:
+    def _mine(self, mapping: str | BindParameter[str]) -> ColumnElement[bool]:
         return and_(open_failure.c.worker_group == self._group, open_failure.c.mapping == mapping)
 
     def _parked(self, mapping: str) -> ColumnElement[bool]:
