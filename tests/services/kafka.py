@@ -106,7 +106,8 @@ def _properties(
 
 
 def _format_storage(jars: Path, properties: Path, kafka: Kafka) -> None:
-    cluster_id = base64.urlsafe_b64encode(uuid4().bytes).decode().rstrip("=")
+    # the first byte keeps it from beginning with a dash, which the tool would take for an option
+    cluster_id = base64.urlsafe_b64encode(b"\0" + uuid4().bytes[1:]).decode().rstrip("=")
     command = [
         *(java(), *QUICK_START, "-cp", f"{jars}/*", "kafka.tools.StorageTool", "format", "--standalone"),
         *("-t", cluster_id, "-c", str(properties)),
