@@ -20,7 +20,7 @@ _forking: ForkServerContext = multiprocessing.get_context("forkserver")
 _forking.set_forkserver_preload(_LOADED)
 
 
-def clean_environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
+def _environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
     """Our environment without what would configure Instep, wide enough that no line is folded."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith("INSTEP_")}
     return kept | {"COLUMNS": "200"} | dict(extra or {})
@@ -42,7 +42,7 @@ class Running:
         words = [str(each) for each in arguments]
         self._process = _forking.Process(
             target=_run,
-            args=(words, folder, output, errors or output, clean_environment(environment)),
+            args=(words, folder, output, errors or output, _environment(environment)),
             daemon=True,
         )
         self._process.start()

@@ -1,5 +1,6 @@
 """What a worker remembers of open failures, on PostgreSQL and on SQLite, however many they are."""
 
+import gc
 from collections.abc import Iterator
 from datetime import UTC, datetime
 
@@ -70,3 +71,18 @@ def test_a_failure_that_another_one_followed_is_not_forgotten_with_it(state: Sta
     state.remember([failure("a", attempt=2), failure("b")])
     state.forget("customers", [failure("a"), failure("b")])
     assert locked(state, "a", "b") == {"a": failure("a", attempt=2)}
+
+
+def test_asking_for_nothing_open_leaves_nothing_that_only_a_look_for_cycles_would_free(
+    state: StateStore,
+) -> None:
+    # a worker asks with every batch, and seldom looks for cycles
+    locked(state, "a")
+    gc.collect()
+    gc.disable()
+    try:
+        for _ in range(100):
+            locked(state, "a")
+        assert gc.collect() < 100
+    finally:
+        gc.enable()
