@@ -67,23 +67,21 @@ def poll_offsets(consumer: KafkaConsumer, count: int) -> list[int]:
     return [each.offset for messages in polled.values() for each in messages]
 
 
-@pytest.mark.parametrize("settled", [0, MESSAGES - 10], ids=["behind", "ahead"])
-def test_a_partition_that_comes_back_is_read_from_where_its_group_stands(
-    kafka: Kafka, topic: CreateTopic, place: TopicPartition, closing: ExitStack, settled: int
-) -> None:
-    # that the group is ahead happens when somebody else had the partition while this member did not look
+def read_after_rebalance(
+    kafka: Kafka, place: TopicPartition, other_topic: str, closing: ExitStack, settled: OffsetAndMetadata
+) -> list[int]:
+    """Return what a member reads first when its partition comes back, after it said that so much of it is settled."""
     released = Event()
 
     def release() -> dict[TopicPartition, OffsetAndMetadata]:
         released.set()
-        return {place: OffsetAndMetadata(settled, "", -1)}
+        return {place: settled}
 
     mine = member(kafka, place.topic, closing)
     mine.subscribe([place.topic], listener=Handover(mine, release, structlog.get_logger()))
     wait_until(lambda: bool(poll_offsets(mine, 5)), timeout_s=PATIENCE_S, what="the first poll")
     released.clear()
-    join(kafka, place.topic, topic("others"), closing)
-
+    join(kafka, place.topic, other_topic, closing)
     after: list[int] = []
 
     def poll() -> bool:
@@ -93,4 +91,20 @@ def test_a_partition_that_comes_back_is_read_from_where_its_group_stands(
         return bool(after)
 
     wait_until(poll, timeout_s=PATIENCE_S, what="the rebalance")
-    assert after == [settled]
+    return after
+
+
+@pytest.mark.parametrize("settled", [0, MESSAGES - 10], ids=["behind", "ahead"])
+def test_a_partition_that_comes_back_is_read_from_where_its_group_stands(
+    kafka: Kafka, topic: CreateTopic, place: TopicPartition, closing: ExitStack, settled: int
+) -> None:
+    # that the group is ahead happens when somebody else had the partition while this member did not look
+    offset = OffsetAndMetadata(settled, "", -1)
+    assert read_after_rebalance(kafka, place, topic("others"), closing, offset) == [settled]
+
+
+def test_what_could_not_be_committed_is_read_again(
+    kafka: Kafka, topic: CreateTopic, place: TopicPartition, closing: ExitStack
+) -> None:
+    refused = OffsetAndMetadata(MESSAGES - 10, "longer than a broker takes" * 1000, -1)
+    assert read_after_rebalance(kafka, place, topic("others"), closing, refused) == [0]
