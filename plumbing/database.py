@@ -11,7 +11,6 @@ from sqlalchemy import (
     Connection,
     Engine,
     Text,
-    any_,
     bindparam,
     create_engine,
     event,
@@ -29,6 +28,7 @@ BUSY_TIMEOUT_MS = 10_000
 READ_ONLY = "instep_read_only"
 """Execution option of a connection that only reads: on SQLite its transaction then keeps nobody from writing."""
 
+_TEXTS = ARRAY(Text)
 # The drivers we depend on, where SQLAlchemy would choose another for a bare name.
 _DRIVERS = {"postgresql": "postgresql+psycopg", "mysql": "mysql+pymysql", "mariadb": "mariadb+pymysql"}
 
@@ -53,7 +53,8 @@ def open_engine(url: str | SecretStr, *, name: str = "instep", **options: Any) -
 def among(connection: Connection, column: ColumnElement[Any], values: Iterable[str]) -> ColumnElement[bool]:
     """Return the condition that a text column has one of the values, with one parameter however many they are."""
     if connection.dialect.name == "postgresql":
-        return column == any_(bindparam(None, list(values), type_=ARRAY(Text)))
+        # not any_, which leaves a cycle around the values
+        return column == func.any(bindparam(None, list(values), type_=_TEXTS), type_=Text)
     listed = func.json_each(orjson.dumps(list(values)).decode()).table_valued("value")
     return column.in_(select(listed.c.value))
 

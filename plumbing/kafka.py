@@ -9,7 +9,7 @@ from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer
 from kafka.errors import KafkaError, KafkaTimeoutError
 from kafka.net.compat import KafkaNetClient
 
-from plumbing.client_stalls import collect_joins, take_up_resumed
+from plumbing.client_stalls import collect_joins, let_go_of_timeouts, take_up_resumed
 from plumbing.fetch_fast import read_faster
 from plumbing.kafka_probe import probe, tls_context
 from plumbing.unreachable import UnreachableError
@@ -42,6 +42,7 @@ def consumer(config: KafkaConfig, group: str | None, **options: Any) -> KafkaCon
     read_faster(opened)
     collect_joins(opened)
     take_up_resumed(opened)
+    let_go_of_timeouts(opened)
     return opened
 
 

@@ -63,8 +63,8 @@ _LIMITS_S = {
 _SESSION_MS = 10_000
 _METADATA_MS = 10_000
 # A batch is many values that live for a moment and form no cycles: looking for cycles takes a third of the time. What is
-# loaded is not looked at at all; the rest often enough, as the client's cycles hold what it has fetched.
-_COLLECT_AFTER = 10_000
+# loaded is not looked at at all.
+_COLLECT_AFTER = 100_000
 # what a fetch may bring bounds the memory
 _FETCH_BYTES = 1 << 20
 

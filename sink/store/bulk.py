@@ -1,6 +1,7 @@
 """Many rows in one go: COPY on PostgreSQL, executemany on SQLite."""
 
 from collections.abc import Sequence
+from functools import cache
 from typing import Any
 
 from sqlalchemy import (
@@ -14,6 +15,7 @@ from sqlalchemy import (
     LargeBinary,
     String,
     Table,
+    Update,
     bindparam,
     column,
     update,
@@ -64,9 +66,7 @@ def update_rows(
     key, *values = names
     if connection.dialect.name == "postgresql":
         staged = _stage(connection, table, names, rows)
-        new = sql_table(staged, *(column(name) for name in names))
-        change = update(table).values({name: new.c[name] for name in values})
-        connection.execute(change.where(table.c[key] == new.c[key], *only))
+        connection.execute(_update_from(staged, table, tuple(names)).where(*only))
         connection.exec_driver_sql(f"TRUNCATE {staged}")
     else:
         given: dict[str, BindParameter[Any]] = {name: bindparam(f"new_{name}") for name in names}
@@ -101,6 +101,13 @@ def upsert_rows(
 def insert_of(connection: Connection) -> Any:
     """Return the insert of the connection's dialect, which has `on_conflict_do_nothing`."""
     return postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert
+
+
+@cache
+def _update_from(staged: str, table: Table, names: tuple[str, ...]) -> Update:
+    new = sql_table(staged, *(column(name) for name in names))
+    key, *values = names
+    return update(table).values({name: new.c[name] for name in values}).where(table.c[key] == new.c[key])
 
 
 def _stage(connection: Connection, table: Table, names: Sequence[str], rows: Sequence[Row]) -> str:

@@ -1,13 +1,18 @@
-"""A consumer goes on reading: when its topic grows while it polls in short steps, and when a partition is resumed."""
+"""A consumer goes on reading: when its topic grows while it polls in short steps, and when a partition is resumed.
 
+And a poll that runs out of time keeps nothing of its caller.
+"""
+
+import gc
 import time
+import weakref
 from contextlib import closing
 from uuid import uuid4
 
 import pytest
 from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer, TopicPartition
 
-from plumbing.client_stalls import collect_joins, take_up_resumed
+from plumbing.client_stalls import collect_joins, let_go_of_timeouts, take_up_resumed
 from tests.conftest import CreateTopic
 from tests.services.kafka import Kafka
 
@@ -72,3 +77,30 @@ def test_what_was_put_aside_while_its_partition_was_paused_is_read(kafka: Kafka,
 
         consumer.resume(first)
         assert poll_all(consumer, 9) == 9
+
+
+class Gathered:
+    """Stands for what a caller holds while it polls."""
+
+
+def gather(consumer: KafkaConsumer) -> "weakref.ref[Gathered]":
+    gathered = Gathered()
+    assert not consumer.poll(20)
+    return weakref.ref(gathered)
+
+
+def test_a_poll_that_runs_out_of_time_keeps_nothing_that_its_caller_held(
+    kafka: Kafka, topic: CreateTopic
+) -> None:
+    name = topic("quiet")
+    consumer = KafkaConsumer(bootstrap_servers=kafka.bootstrap, auto_offset_reset="earliest")
+    with closing(consumer):
+        let_go_of_timeouts(consumer)
+        consumer.assign([TopicPartition(name, 0)])
+        consumer.poll(500)
+        gc.collect()
+        gc.disable()
+        try:
+            assert [gather(consumer)() for _ in range(5)] == [None] * 5
+        finally:
+            gc.enable()
