@@ -184,7 +184,7 @@ class Ingest:
 
     def _decode(self, batch: Batch) -> Decoded | None:
         try:
-            return decode_batch(batch) if batch.messages else None
+            return decode_batch(batch, self._clock_us()) if batch.messages else None
         except ValueDroppedError:
             self._read_again()
             return None

@@ -173,7 +173,7 @@ def regroup(connection: Connection, limit: int) -> int:
     for row in rows:
         parameters = orjson.loads(row.parameters)
         cause = cause_of(row.mapping, row.direction, row.category, row.code, parameters, row.message)
-        causes.add(cause, row.first_failed_us, row.last_failed_us)
+        causes.see(cause, row.first_failed_us, row.last_failed_us)
         groups.append((row.id, cause.id))
     sightings = look_up(connection, causes.seen.values())
     write_sightings(connection, sightings)

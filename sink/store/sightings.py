@@ -9,7 +9,6 @@ from sqlalchemy import Connection, func, select, update
 
 from schemas.events import ALL_MAPPINGS, SyncFailed
 from sink.groups import GROUPING_VERSION, GROUPS_OF_A_MAPPING, Cause, cause_of, other_causes
-from sink.moment import to_us
 from sink.store import bulk
 from sink.store.rows import clean, name
 from sink.store.tables import group
@@ -36,17 +35,16 @@ class Causes:
     seen: dict[str, Sighting] = field(default_factory=dict)
     _by_words: dict[tuple[object, ...], Cause] = field(default_factory=dict)
 
-    def see(self, failure: SyncFailed) -> str:
-        """Return the id of a failure's group."""
+    def cause_of(self, failure: SyncFailed) -> Cause:
+        """Return the cause of a failure."""
         kind = (failure.mapping, failure.direction, failure.category, failure.code)
         words = (*kind, *failure.parameters.items(), failure.message)
         cause = self._by_words.get(words)
         if cause is None:
             cause = self._by_words[words] = cause_of(*kind, failure.parameters, failure.message)
-        self.add(cause, to_us(failure.failed_at), to_us(failure.failed_at))
-        return cause.id
+        return cause
 
-    def add(self, cause: Cause, first_us: int, last_us: int) -> None:
+    def see(self, cause: Cause, first_us: int, last_us: int) -> None:
         """Note when a cause was met."""
         before = self.seen.get(cause.id)
         if before is not None:

@@ -1,35 +1,30 @@
 """A gathered batch into the store: entries, messages, verdicts, progress, quarantine and positions in one transaction."""
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import Connection, or_, select
 
-from schemas.events import SyncFailed, SyncProgress
-from sink.batch import INSTEP, LETTER, Batch, EntryEvents, Partition, Unread
-from sink.fold import Folded, Settled, Standing, fold, may_repeat, with_decoded
-from sink.moment import to_us
-from sink.states import ResolvedBy, State, Verdict
+from schemas.events import SyncProgress
+from sink.batch import Batch, EntryEvents, Partition, Unread
+from sink.fold import Settled, Standing
+from sink.states import State, Verdict
 from sink.store import bulk
+from sink.store.batch_rows import BatchRows, Known, Lifetime, Prepared, fold_entry, prepare
 from sink.store.entries import read_position
 from sink.store.positions import advance
 from sink.store.progress import write_progress
 from sink.store.quarantine import keys_in_quarantine, set_aside
-from sink.store.rates import HOUR_US, Happened, slot_of, write_progress_slots, write_rates
+from sink.store.rates import write_progress_slots, write_rates
 from sink.store.rows import (
     CLOSED_COLUMNS,
     ENTRY_COLUMNS,
     NOTED_COLUMNS,
-    closed_row,
-    entry_row,
-    name,
-    noted_row,
-    payload_row,
     read_attempts,
 )
-from sink.store.sightings import Causes, look_up, write_sightings
+from sink.store.sightings import look_up, write_sightings
 from sink.store.store import Store
 from sink.store.tables import entry, payload, replay
 
@@ -39,17 +34,6 @@ _TOUCH = (
     "UPDATE SET touched_us = excluded.touched_us "
     f"WHERE instep_payload.touched_us < excluded.touched_us - {TOUCH_EVERY_US}"
 )
-_ROW_VERSION = ENTRY_COLUMNS.index("row_version")
-_GROUP_ID = ENTRY_COLUMNS.index("group_id")
-
-
-@dataclass(frozen=True, slots=True)
-class Lifetime:
-    """How long an entry was open that an event closed."""
-
-    mapping: str
-    how: ResolvedBy
-    seconds: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,32 +62,7 @@ class Decoded:
     batch: Batch
     entries: Sequence[EntryEvents]
     progress: Sequence[SyncProgress]
-
-
-@dataclass(slots=True)
-class _Rows:
-    """The rows that the folds of a batch come to."""
-
-    inserts: list[tuple[Any, ...]] = field(default_factory=list)
-    updates: list[tuple[Any, ...]] = field(default_factory=list)
-    noted: list[tuple[Any, ...]] = field(default_factory=list)
-    closed: list[tuple[Any, ...]] = field(default_factory=list)
-    payloads: dict[str, tuple[Any, ...]] = field(default_factory=dict)
-    settled: list[Settled] = field(default_factory=list)
-    lifetimes: list[Lifetime] = field(default_factory=list)
-    behind: list[EntryEvents] = field(default_factory=list)
-    counts: Counter[tuple[str, str]] = field(default_factory=Counter)
-    causes: Causes = field(default_factory=Causes)
-    happened: Happened = field(default_factory=Happened)
-
-
-@dataclass(frozen=True, slots=True)
-class _Known:
-    """An entry in the store, locked."""
-
-    standing: Standing
-    row_version: int
-    payload_id: str | None
+    prepared: Prepared
 
 
 class _Elsewhere(Exception):  # noqa: N818  rolls the transaction back, leaves this file as a value
@@ -112,9 +71,10 @@ class _Elsewhere(Exception):  # noqa: N818  rolls the transaction back, leaves t
         self.partitions = tuple(partitions)
 
 
-def decode_batch(batch: Batch) -> Decoded:
+def decode_batch(batch: Batch, now_us: int) -> Decoded:
     """Decode what a batch needs; needs no database, so it can run while the batch before is written."""
-    return Decoded(batch, batch.entries(), batch.latest_progress())
+    entries = batch.entries()
+    return Decoded(batch, entries, batch.latest_progress(), prepare(entries, now_us))
 
 
 def write_batch(store: Store, decoded: Decoded, now_us: int) -> Written | Fenced:
@@ -135,6 +95,7 @@ def write_entries(
     entries: Sequence[EntryEvents],
     now_us: int,
     *,
+    prepared: Prepared | None = None,
     all_failures: bool = False,
 ) -> Written:
     """Fold events into their entries and write these; positions are not touched.
@@ -142,11 +103,11 @@ def write_entries(
     `all_failures` decodes every failure, for events that do not come in the order of their changes.
     """
     known = _lock_entries(connection, [each.entry_id for each in entries])
-    rows = _Rows()
+    rows = BatchRows(prepared or Prepared())
     for each in entries:
-        _fold_one(batch, each, known.get(each.entry_id), rows, now_us, all_failures=all_failures)
-    sightings = look_up(connection, rows.causes.seen.values())
-    _move_to_others(rows, sightings.moved)
+        fold_entry(batch, each, known.get(each.entry_id), rows, now_us, all_failures=all_failures)
+    sightings = look_up(connection, rows.prepared.causes.seen.values())
+    rows.move_to_others(sightings.moved)
     bulk.upsert_rows(connection, payload, ("id",), list(rows.payloads.values()), _TOUCH)
     bulk.insert_rows(connection, entry, rows.inserts)
     bulk.update_rows(connection, entry, ENTRY_COLUMNS, rows.updates)
@@ -166,90 +127,11 @@ def write_entries(
 
 
 def _write(connection: Connection, decoded: Decoded, now_us: int) -> Written:
-    written = write_entries(connection, decoded.batch, decoded.entries, now_us)
+    written = write_entries(connection, decoded.batch, decoded.entries, now_us, prepared=decoded.prepared)
     write_progress(connection, decoded.progress)
     write_progress_slots(connection, decoded.progress)
     set_aside(connection, decoded.batch.unread, now_us)
     return Written(written.counts + decoded.batch.counts, written.lifetimes, written.verdicts, written.opened)
-
-
-def _fold_one(
-    batch: Batch,
-    events: EntryEvents,
-    known: _Known | None,
-    rows: _Rows,
-    now_us: int,
-    *,
-    all_failures: bool,
-) -> None:
-    before = None if known is None else known.standing
-    heard = events.heard
-    # what was decoded without knowing the entry is right unless the entry has heard of a part
-    if all_failures or (before is not None and may_repeat(before, heard)):
-        heard = with_decoded(before, heard, batch.decode, all_failures=all_failures)
-    folded = fold(before, heard)
-    _count(folded, rows, LETTER if events.origin != INSTEP else "failed")
-    if folded.standing is None:
-        rows.behind.append(events)
-        return
-    rows.settled += folded.settled
-    mapping = batch.mapping_of(events.key)
-    rows.lifetimes += [Lifetime(mapping, how, us / 1e6) for how, us in folded.lifetimes]
-    version = 0 if known is None else known.row_version + 1
-    slot_us = slot_of(min(heard[-1].at_ms * 1000, now_us))
-    failures = folded.standing.count - (0 if before is None else before.count)
-    rows.happened.count(slot_us, name(mapping), failures, folded.resolved)
-    if folded.failure is not None:
-        _take_failure(events, folded, folded.failure, known, rows, now_us)
-    elif folded.closing is not None:
-        rows.closed.append(closed_row(events.entry_id, version, folded.standing, folded))
-    elif folded.standing is not before:
-        rows.noted.append(noted_row(events.entry_id, version, folded.standing))
-
-
-def _take_failure(
-    events: EntryEvents, folded: Folded, failure: SyncFailed, known: _Known | None, rows: _Rows, now_us: int
-) -> None:
-    standing = folded.standing
-    if standing is None:
-        raise ValueError("a failure makes an entry")
-    payload_id = None
-    if failure.original is not None:
-        message = payload_row(failure.original, now_us)
-        payload_id = message[0]
-        if known is None or known.payload_id != payload_id:
-            rows.payloads[payload_id] = message
-    group_id = rows.causes.see(failure)
-    hour_us = slot_of(min(to_us(failure.failed_at), now_us), HOUR_US)
-    rows.happened.of_groups[group_id, hour_us] += standing.count - (
-        0 if known is None else known.standing.count
-    )
-    row = entry_row(
-        events.entry_id,
-        events.key,
-        folded,
-        standing,
-        failure,
-        payload_id,
-        origin=events.origin,
-        group_id=group_id,
-    )
-    if known is None:
-        rows.inserts.append(row)
-    else:
-        rows.updates.append((*row[:_ROW_VERSION], known.row_version + 1, *row[_ROW_VERSION + 1 :]))
-
-
-def _move_to_others(rows: _Rows, moved: Mapping[str, str]) -> None:
-    """Give entries of causes beyond the bound to the group of the others."""
-    if not moved:
-        return
-    for listed in (rows.inserts, rows.updates):
-        listed[:] = [
-            (*row[:_GROUP_ID], moved.get(row[_GROUP_ID], row[_GROUP_ID]), *row[_GROUP_ID + 1 :])
-            for row in listed
-        ]
-    rows.happened.move(moved)
 
 
 def _source(batch: Batch) -> str:
@@ -258,14 +140,7 @@ def _source(batch: Batch) -> str:
     return f"{topic}/{partition}"
 
 
-def _count(folded: Folded, rows: _Rows, what: str) -> None:
-    rows.counts[what, "new"] += folded.new
-    rows.counts[what, "repeat"] += folded.repeats
-    rows.counts["resolved", "new"] += folded.resolved
-    rows.counts["resolved", "repeat"] += folded.unknown
-
-
-def _lock_entries(connection: Connection, ids: Sequence[str]) -> dict[str, _Known]:
+def _lock_entries(connection: Connection, ids: Sequence[str]) -> dict[str, Known]:
     table = entry.c
     columns = (
         table.id,
@@ -302,7 +177,7 @@ def _lock_entries(connection: Connection, ids: Sequence[str]) -> dict[str, _Know
             row.failed_replays,
             row.replay_id in scheduled,
         )
-        known[row.id] = _Known(standing, row.row_version, row.payload_id)
+        known[row.id] = Known(standing, row.row_version, row.payload_id)
     return known
 
 

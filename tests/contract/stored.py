@@ -32,7 +32,7 @@ def ingest(
 ) -> Written | Fenced:
     batch = Batch(CODEC)
     batch.add((TOPIC, messages[0].partition), messages, start, high_water)
-    return write_batch(store, decode_batch(batch), NOW)
+    return write_batch(store, decode_batch(batch, NOW), NOW)
 
 
 def told(store: Store, *events: Event) -> Written:

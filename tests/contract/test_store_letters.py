@@ -38,7 +38,7 @@ def read(
 ) -> Written:
     batch = Batch(CODEC, letters={TOPIC: partial(read_letter, topic=CONFIG)})
     batch.add((TOPIC, 0), messages, start, high_water)
-    written = write_batch(store, decode_batch(batch), NOW)
+    written = write_batch(store, decode_batch(batch, NOW), NOW)
     assert isinstance(written, Written)
     return written
 
@@ -95,13 +95,13 @@ def test_two_sinks_that_read_the_same_letters_write_them_once(store: Store) -> N
     read(store, [letter(0)])
     batch = Batch(CODEC, letters={TOPIC: partial(read_letter, topic=CONFIG)})
     batch.add((TOPIC, 0), [letter(0)], None, -1)
-    assert write_batch(store, decode_batch(batch), NOW) == Fenced(((TOPIC, 0),))
+    assert write_batch(store, decode_batch(batch, NOW), NOW) == Fenced(((TOPIC, 0),))
 
 
 def test_positions_are_kept_with_the_id_of_their_topic(store: Store) -> None:
     batch = Batch(CODEC, topic_ids={TOPIC: "id-1"}, letters={TOPIC: partial(read_letter, topic=CONFIG)})
     batch.add((TOPIC, 0), [letter(0)], None, -1)
-    write_batch(store, decode_batch(batch), NOW)
+    write_batch(store, decode_batch(batch, NOW), NOW)
     with store.reading() as connection:
         assert read_positions(connection, TOPIC)[TOPIC, 0].topic_id == "id-1"
 
