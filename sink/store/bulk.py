@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from functools import cache
+from itertools import chain
 from typing import Any
 
 from sqlalchemy import (
@@ -29,6 +30,8 @@ __all__ = ["Row", "among", "insert_of", "insert_rows", "update_rows", "upsert_ro
 
 Row = Sequence[Any]
 
+# for so few a table to copy them into costs more than it saves
+_FEW_ROWS = 10
 _WIRE_TYPES: tuple[tuple[type, str], ...] = (
     (BigInteger, "int8"),
     (Integer, "int4"),
@@ -85,7 +88,13 @@ def upsert_rows(
         return
     names = [column.name for column in table.columns]
     conflict = f"ON CONFLICT ({_listed(key)}) DO {on_conflict}"
-    if connection.dialect.name == "postgresql":
+    if connection.dialect.name == "postgresql" and len(rows) <= _FEW_ROWS:
+        row = f"({', '.join(['%s'] * len(names))})"
+        connection.exec_driver_sql(
+            f"INSERT INTO {table.name} ({_listed(names)}) VALUES {', '.join([row] * len(rows))} {conflict}",  # noqa: S608  our own names
+            tuple(chain.from_iterable(rows)),
+        )
+    elif connection.dialect.name == "postgresql":
         staged = _stage(connection, table, names, rows)
         source = f"SELECT {_listed(names)} FROM {staged} ORDER BY {_listed(key)}"  # noqa: S608  our own names
         connection.exec_driver_sql(f"INSERT INTO {table.name} ({_listed(names)}) {source} {conflict}")
