@@ -165,13 +165,13 @@ class _PartitionRecords(Fetcher.PartitionRecords):  # type: ignore[misc]  # the 
 def _read_record(data: bytes, pos: int) -> tuple[int, int, int, int, _Message, bytes]:
     """Return length, end, time and offset since the batch's first, key and value with their sizes, the bytes of the headers."""
     try:
-        length, start = decode_varint(data, pos)
-        _attributes, pos = decode_varint(data, start)
-        timestamp_delta, pos = decode_varint(data, pos)
-        offset_delta, pos = decode_varint(data, pos)
-        key_size, pos = decode_varint(data, pos)
+        length, start = _read_number(data, pos)
+        # the first byte has attributes, of which there are none yet
+        timestamp_delta, pos = _read_number(data, start + 1)
+        offset_delta, pos = _read_number(data, pos)
+        key_size, pos = _read_number(data, pos)
         key_end = pos + key_size if key_size >= 0 else pos
-        value_size, value_start = decode_varint(data, key_end)
+        value_size, value_start = _read_number(data, key_end)
     except (ValueError, IndexError) as error:
         raise CorruptRecordError(f"Found invalid record structure: {error!r}") from error
     end = start + length
@@ -181,6 +181,18 @@ def _read_record(data: bytes, pos: int) -> tuple[int, int, int, int, _Message, b
     key = data[pos:key_end] if key_size >= 0 else None
     value = data[value_start:value_end] if value_size >= 0 else None
     return length, end, timestamp_delta, offset_delta, (key, value, key_size, value_size), data[value_end:end]
+
+
+def _read_number(data: bytes, pos: int) -> tuple[int, int]:
+    """Read a varint; most have one byte or two."""
+    low = data[pos]
+    if low < 0x80:
+        return low >> 1 ^ -(low & 1), pos + 1
+    high = data[pos + 1]
+    if high < 0x80:
+        number = low & 0x7F | high << 7
+        return number >> 1 ^ -(number & 1), pos + 2
+    return decode_varint(data, pos)  # type: ignore[no-any-return]  # the client has no types
 
 
 def _remember_headers(seen: dict[bytes, Headers], section: bytes) -> Headers:

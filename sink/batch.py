@@ -5,9 +5,9 @@ Reads values handed in, opens nothing. What cannot be read goes to the quarantin
 
 import hashlib
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import orjson
 
@@ -41,9 +41,8 @@ class Unread:
     newer: bool
 
 
-@dataclass(frozen=True, slots=True)
-class EntryEvents:
-    """All that a batch says about one entry; `origin` is who wrote its messages."""
+class EntryEvents(NamedTuple):
+    """All that a batch says about one entry; `origin` is who wrote its messages. A named tuple, as one is made for each entry."""
 
     entry_id: str
     key: bytes
@@ -121,14 +120,12 @@ class Batch:
             self.origins[letter.key] = letter.origin
             self.size_bytes += _size(message)
 
-    def entries(self) -> list[EntryEvents]:
-        """Return the events by entry, decoded as far as any fold asks; the bytes that cannot be read are in `unread` after."""
-        found = []
+    def entries(self) -> Iterator[EntryEvents]:
+        """Yield the events by entry, decoded as far as any fold asks; the bytes that cannot be read are in `unread` after."""
         for key, heard in self.heard.items():
             readable = with_decoded(None, heard, self.decode)
             if readable:
-                found.append(EntryEvents(entry_id(key), key, readable, self.origins.get(key, INSTEP)))
-        return found
+                yield EntryEvents(entry_id(key), key, readable, self.origins.get(key, INSTEP))
 
     def latest_progress(self) -> list[SyncProgress]:
         """Return the last progress of each worker and mapping."""

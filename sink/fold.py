@@ -87,8 +87,7 @@ class Standing:
     scheduled: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Folded:
+class Folded(NamedTuple):
     """What the events made of the entry; `standing` is None when there is no entry, before and after.
 
     `failure` is the one the entry now shows, None when the events brought none. `closing` tells of the last closing if the
@@ -180,6 +179,10 @@ def _repeats(standing: Standing | None, heard: Sequence[Heard]) -> set[int]:
 
 def fold(standing: Standing | None, heard: Sequence[Heard]) -> Folded:
     """Return what the events, in their order, make of an entry."""
+    if standing is None and len(heard) == 1:  # as most are, so it is worth a way of its own
+        failure = heard[0].event
+        if isinstance(failure, SyncFailed) and failure.replay_id is None:
+            return _opened(heard[0], failure)
     course = _Course(standing)
     for event in heard:
         if event.failed:
@@ -187,6 +190,20 @@ def fold(standing: Standing | None, heard: Sequence[Heard]) -> Folded:
         else:
             course.resolve(event)
     return course.end(standing)
+
+
+def _opened(event: Heard, failure: SyncFailed) -> Folded:
+    """Return what one failure makes of an entry that was not there."""
+    standing = Standing(
+        State.OPEN if failure.retry_at is None else State.WAITING,
+        event.failure_id,
+        failure.position,
+        1,
+        to_us(failure.first_failed_at),
+        (Attempt(event.failure_id, event.at_ms, failure.code),),
+        None,
+    )
+    return Folded(standing, failure, None, (), (), 1, 0, 0, 0)
 
 
 class _Course:

@@ -31,7 +31,7 @@ def reimport(store: Store, codec: Codec, now_us: int, *, newer_only: bool = Fals
             if not page:
                 return Reimported(imported, kept)
             batch, readable = _read(codec, page)
-            write_entries(connection, batch, batch.entries(), now_us, all_failures=True)
+            write_entries(connection, batch, list(batch.entries()), now_us, all_failures=True)
             write_progress(connection, batch.latest_progress())
             remove(connection, [message.id for message in readable])
         imported += len(readable)

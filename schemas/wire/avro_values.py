@@ -74,7 +74,12 @@ def _skip_long(data: bytes, at: int) -> int:
 
 
 def _read_size(data: bytes, at: int) -> tuple[int, int]:
-    size, at = _read_long(data, at)
+    low = data[at]
+    if low & 0x81 == 0x80 and (high := data[at + 1]) < 0x80:  # 64 to 8,191, as most that are longer than 63
+        size = (low & 0x7F | high << 7) >> 1
+        at += 2
+    else:
+        size, at = _read_long(data, at)
     if size < 0 or at + size > len(data):
         raise ValueError("a length beyond the end")
     return size, at
@@ -203,11 +208,9 @@ class _Compiler:
 
     def _union(self, schema: list[Any], wanted: Wanted) -> Read:
         reads = [self.read(each, wanted) for each in schema]
-        match schema:
-            case ["null", _]:
-                return _optional(0, 2, reads[1])
-            case [_, "null"]:
-                return _optional(2, 0, reads[0])
+        null, _ = _without_null(schema)
+        if null is not None:
+            return _optional(null, 2 - null, reads[1 - null // 2])
         if self._with_names:
             reads = [_with_name(_name_of(each), read) for each, read in zip(schema, reads, strict=True)]
 
@@ -226,26 +229,34 @@ class _Compiler:
         for each in schema["fields"]:
             name, type_ = each["name"], each["type"]
             if wanted is None:
-                in_place = None if self._is_made(type_) else type_
-                fields.append(Field(name, in_place, self.read(type_)))
+                fields.append(self._field(name, type_))
             elif name in wanted:
-                fields.append(Field(name, type_, self.read(type_, wanted[name])))
+                fields.append(self._field(name, type_, wanted[name]))
             else:
-                fields.append(Field(None, type_, self.skip(type_)))
+                null, other = _without_null(type_)
+                fields.append(Field(None, other, self.skip(other), null))
         make = self._make.get(schema["name"]) if wanted is None else None
         read = compile_record(fields, _CALLED, make)
         if wanted is None:
             self._whole[schema["name"]] = read
         return read
 
-    def _is_made(self, schema: Any) -> bool:
-        """Whether something is made of the plain values of a schema, or of a branch of a union."""
-        match schema:
-            case list():
-                return any(map(self._is_made, schema))
-            case {"logicalType": str() as kind}:
-                return kind in self._make
-        return False
+    def _field(self, name: str, schema: Any, wanted: Wanted = None) -> Field:
+        null, other = _without_null(schema)
+        match other:
+            case {"type": inner, "logicalType": str() as kind} if wanted is None and kind in self._make:
+                return Field(name, inner, self.read(inner), null, self._make[kind])
+        return Field(name, other, self.read(other, wanted), null)
+
+
+def _without_null(schema: Any) -> tuple[int | None, Any]:
+    """Return the number of null's branch, doubled as it is written, and the other one; None for all but such a pair."""
+    match schema:
+        case ["null", other]:
+            return 0, other
+        case [other, "null"]:
+            return 2, other
+    return None, schema
 
 
 def _made(read: Read, make: Callable[[Any], Any]) -> Read:
@@ -326,7 +337,11 @@ def _fixed(size: Any) -> Read:
 
 def _read_count(data: bytes, at: int) -> tuple[int, int]:
     """Read how many items a block has; 0 ends the list. More items than bytes are refused, as no memory would do."""
-    count, at = _read_long(data, at)
+    count = data[at]
+    if not count & 0x81:  # fewer than 64, as nearly always
+        count, at = count >> 1, at + 1
+    else:
+        count, at = _read_long(data, at)
     if count < 0:
         count = -count
         at = _skip_long(data, at)

@@ -1,11 +1,11 @@
 """The rows that the events of a batch come to, and what is counted on the way. Opens nothing.
 
-Most entries of a batch are often new and failed once. What they come to does not depend on the store, so that `prepare` can
-make it while the batch before is written.
+Most entries of a batch are often new and failed once. What they come to does not depend on the store, so that it
+is made while the batch before is written.
 """
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -56,6 +56,12 @@ class Prepared:
     causes: Causes = field(default_factory=Causes)
     fresh: dict[str, tuple[Folded, Shown | None]] = field(default_factory=dict)
 
+    def add(self, events: EntryEvents, now_us: int) -> None:
+        """Make the rows of an entry if it failed once."""
+        if len(events.heard) == 1 and events.heard[0].failed:
+            folded = fold(None, events.heard)
+            self.fresh[events.entry_id] = folded, _show(events, folded, self.causes, now_us)
+
 
 @dataclass(slots=True)
 class BatchRows:
@@ -83,16 +89,6 @@ class BatchRows:
                 for row in listed
             ]
         self.happened.move(moved)
-
-
-def prepare(entries: Iterable[EntryEvents], now_us: int) -> Prepared:
-    """Return what the entries that failed once come to if the store has none of them yet."""
-    prepared = Prepared()
-    for events in entries:
-        if len(events.heard) == 1 and events.heard[0].failed:
-            folded = fold(None, events.heard)
-            prepared.fresh[events.entry_id] = folded, _show(events, folded, prepared.causes, now_us)
-    return prepared
 
 
 def fold_entry(
@@ -195,7 +191,12 @@ def _note_times(
 
 
 def _count(folded: Folded, counts: Counter[tuple[str, str]], what: str) -> None:
-    counts[what, "new"] += folded.new
-    counts[what, "repeat"] += folded.repeats
-    counts["resolved", "new"] += folded.resolved
-    counts["resolved", "repeat"] += folded.unknown
+    # nought is most of them, and a counter takes its time
+    if folded.new:
+        counts[what, "new"] += folded.new
+    if folded.repeats:
+        counts[what, "repeat"] += folded.repeats
+    if folded.resolved:
+        counts["resolved", "new"] += folded.resolved
+    if folded.unknown:
+        counts["resolved", "repeat"] += folded.unknown

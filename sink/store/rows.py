@@ -2,6 +2,7 @@
 
 import base64
 import hashlib
+from functools import lru_cache
 from typing import Any
 
 import orjson
@@ -109,6 +110,8 @@ def read_attempts(text: str) -> tuple[Attempt, ...]:
     return tuple(Attempt(*each) for each in orjson.loads(text))
 
 
+# most changes of a topic have the same ones
+@lru_cache(maxsize=16)
 def headers_text(headers: tuple[tuple[str, bytes | None], ...]) -> str:
     """Return message headers as JSON, their values in base64."""
     if not headers:
@@ -131,7 +134,9 @@ def clean(value: str) -> str:
 
 def name(value: str) -> str:
     """Return a name short enough for an index; a record's exact id stays in the entry's key."""
-    return clean(value if len(value) <= _LONGEST_NAME else value[: _LONGEST_NAME - 1] + "…")
+    if len(value) > _LONGEST_NAME:
+        value = value[: _LONGEST_NAME - 1] + "…"
+    return clean(value) if _NUL in value else value
 
 
 def _place(position: Position | None) -> tuple[Any, ...]:

@@ -12,7 +12,7 @@ from sink.batch import Batch, EntryEvents, Partition, Unread
 from sink.fold import Settled, Standing
 from sink.states import State, Verdict
 from sink.store import bulk
-from sink.store.batch_rows import BatchRows, Known, Lifetime, Prepared, fold_entry, prepare
+from sink.store.batch_rows import BatchRows, Known, Lifetime, Prepared, fold_entry
 from sink.store.entries import read_position
 from sink.store.positions import advance
 from sink.store.progress import write_progress
@@ -73,8 +73,12 @@ class _Elsewhere(Exception):  # noqa: N818  rolls the transaction back, leaves t
 
 def decode_batch(batch: Batch, now_us: int) -> Decoded:
     """Decode what a batch needs; needs no database, so it can run while the batch before is written."""
-    entries = batch.entries()
-    return Decoded(batch, entries, batch.latest_progress(), prepare(entries, now_us))
+    entries, prepared = [], Prepared()
+    # one entry after the other, while what was decoded is at hand in the processor's cache
+    for each in batch.entries():
+        entries.append(each)
+        prepared.add(each, now_us)
+    return Decoded(batch, entries, batch.latest_progress(), prepared)
 
 
 def write_batch(store: Store, decoded: Decoded, now_us: int) -> Written | Fenced:

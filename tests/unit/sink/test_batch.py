@@ -86,7 +86,7 @@ def test_of_a_worker_only_the_last_progress_is_decoded() -> None:
 def test_value_under_another_key_is_set_aside() -> None:
     event = record(failed("C001"), 0)
     batch = gathered(KafkaRecord(0, b'["customers","forward","C002"]', event.value, event.headers))
-    assert batch.entries() == []
+    assert list(batch.entries()) == []
     assert [unread.newer for unread in batch.unread] == [False]
 
 
