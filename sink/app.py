@@ -64,8 +64,8 @@ _LIMITS_S = {
 _SESSION_MS = 10_000
 _METADATA_MS = 10_000
 # A batch is many values that live for a moment and form no cycles: looking for cycles takes a third of the time. What is
-# loaded is not looked at at all.
-_COLLECT_AFTER = 100_000
+# loaded is not looked at at all. More than the values of two batches, as else each batch would be looked through.
+_COLLECT_AFTER = 200_000
 # the writer waits for the database many times a batch, and would else wait 5 ms more each time until decoding lets it go on
 _SWITCH_INTERVAL_S = 0.001
 # what a fetch may bring bounds the memory

@@ -30,7 +30,7 @@ from sink.store.write_batch import Decoded, Fenced, Written, decode_batch, write
 LOOP = "ingest"
 # What a batch may hold. Many messages, so that of a flood few are decoded; few entries, as theirs take the memory.
 BATCH_MESSAGES = 40_000
-BATCH_ENTRIES = 2500
+BATCH_ENTRIES = 3500
 BATCH_BYTES = 6 << 20
 BATCH_SECONDS = 2.0
 _POLL_MS = 200

@@ -49,7 +49,7 @@ def test_failure_told_twice_is_decoded_from_its_first_telling() -> None:
 def test_value_that_is_wanted_after_all_is_asked_for_again() -> None:
     events = [failed(offset=1), failed(offset=2), failed(offset=1)]
     with pytest.raises(ValueDroppedError):
-        gathered(*records(events)).entries()
+        list(gathered(*records(events)).entries())
     kept = gathered(*records(events), keep_values=True)
     assert fold(None, only_entry(kept).heard).failure == failed(offset=2)
 
@@ -104,4 +104,8 @@ def test_unreadable_failure_of_a_flood_is_read_again_with_all_values() -> None:
     cut = record(failed(offset=2), 1)
     assert cut.value is not None
     with pytest.raises(ValueDroppedError):
-        gathered(record(failed(offset=1), 0), KafkaRecord(1, cut.key, cut.value[:-5], cut.headers)).entries()
+        list(
+            gathered(
+                record(failed(offset=1), 0), KafkaRecord(1, cut.key, cut.value[:-5], cut.headers)
+            ).entries()
+        )
