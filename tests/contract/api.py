@@ -11,11 +11,10 @@ from sink.actions import Actor
 from sink.roles import Role
 from sink.store.store import Store
 from sink.token_actions import NewToken, create_token
-from tests.contract.stored import store
 from tests.integration.sink_running import SinkSetup
 from tests.web_serving import Served, served
 
-__all__ = ["api", "known_as", "sink", "store"]
+__all__ = ["api", "known_as", "sink"]
 
 
 class Api:

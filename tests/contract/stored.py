@@ -1,30 +1,19 @@
-"""A store of the sink on either database, and steps that its contract tests share."""
+"""Steps that the contract tests of the sink's store share."""
 
-from collections.abc import Iterator, Sequence
-
-import pytest
+from collections.abc import Sequence
 
 from schemas.events import Event
 from sink.batch import Batch
 from sink.moment import to_us
 from sink.store.entries import Entry, Filter, read_all
-from sink.store.migrate import upgrade
 from sink.store.positions import read_positions
-from sink.store.store import Store, open_store
+from sink.store.store import Store
 from sink.store.transitions import Request, Step, request_replays
 from sink.store.write_batch import Fenced, Written, decode_batch, write_batch
 from tests.sink_events import CODEC, KafkaRecord, at, records
 
 TOPIC = "instep.errors"
 NOW = to_us(at(10_000))
-
-
-@pytest.fixture
-def store(database_url: str) -> Iterator[Store]:
-    opened = open_store(database_url)
-    upgrade(opened.engine)
-    yield opened
-    opened.close()
 
 
 def ingest(

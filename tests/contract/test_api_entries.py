@@ -9,10 +9,10 @@ from schemas.events import SyncFailed
 from sink.roles import Role
 from sink.store.store import Store
 from tests.contract.api import Api, api, known_as, problem, sink
-from tests.contract.stored import entries, store, told
+from tests.contract.stored import entries, told
 from tests.sink_events import failed, resolved
 
-__all__ = ["api", "known_as", "sink", "store"]
+__all__ = ["api", "known_as", "sink"]
 
 
 def listed(api: Api, **parameters: Any) -> list[str]:

@@ -10,12 +10,12 @@ import pytest
 
 from sink.store.store import Store
 from tests.contract.api import Api, api, problem, sink
-from tests.contract.stored import entries, store, told
+from tests.contract.stored import entries, told
 from tests.integration.sink_running import SinkSetup
 from tests.sink_events import failed
 from tests.web_serving import Served, served
 
-__all__ = ["api", "sink", "store"]
+__all__ = ["api", "sink"]
 
 SQL = (
     "' OR '1'='1",

@@ -9,12 +9,12 @@ import pytest
 from sink.roles import Role
 from sink.store.store import Store
 from tests.contract.api import Api, api, known_as, problem, sink
-from tests.contract.stored import entries, ingest, store, told
+from tests.contract.stored import entries, ingest, told
 from tests.integration.sink_running import SinkSetup
 from tests.sink_events import failed, records, resolved
 from tests.web_serving import served
 
-__all__ = ["api", "known_as", "sink", "store"]
+__all__ = ["api", "known_as", "sink"]
 
 
 def only_group(api: Api) -> str:

@@ -18,10 +18,8 @@ from sink.store.quarantine import read_quarantine
 from sink.store.statistics import read_statistics
 from sink.store.store import Store
 from sink.store.write_batch import Fenced, Written
-from tests.contract.stored import NOW, TOPIC, entries, ingest, only, store, told
+from tests.contract.stored import NOW, TOPIC, entries, ingest, only, told
 from tests.sink_events import CODEC, KafkaRecord, at, failed, progress, record, records, resolved
-
-__all__ = ["store"]
 
 
 def test_migrated_schema_equals_the_metadata(store: Store) -> None:

@@ -27,10 +27,8 @@ from sink.store.entries import Entry, Filter
 from sink.store.store import Store
 from sink.store.tally import MappingCount, read_overview
 from sink.store.transitions import close_by_hand
-from tests.contract.stored import NOW, entries, replayed, request, store, told
+from tests.contract.stored import NOW, entries, replayed, request, told
 from tests.sink_events import at, failed, resolved
-
-__all__ = ["store"]
 
 ANN = Actor("ann", "cli")
 

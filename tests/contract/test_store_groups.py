@@ -20,10 +20,8 @@ from sink.store.entries import Filter, Tally, count_entries, count_matching, pag
 from sink.store.groups import Group, GroupFilter, GroupOrder, group_key, read_group, read_groups
 from sink.store.rates import HOUR_US
 from sink.store.store import Store
-from tests.contract.stored import NOW, entries, only, store, told
+from tests.contract.stored import NOW, entries, only, told
 from tests.sink_events import at, failed, resolved
-
-__all__ = ["store"]
 
 ANN = Actor("ann", "cli")
 LATER = NOW + HOUR_US

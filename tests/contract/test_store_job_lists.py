@@ -12,10 +12,8 @@ from sink.store.jobs import job_key, purge_jobs, read_items, read_jobs
 from sink.store.store import Store
 from sink.store.tables import audit, job
 from tests.contract.job_steps import ANN, ORDER, Works, seen, some, started
-from tests.contract.stored import entries, only, replayed, request, store, told
+from tests.contract.stored import entries, only, replayed, request, told
 from tests.sink_events import failed, resolved
-
-__all__ = ["store"]
 
 
 def fail_replays(store: Store, entry_id: str, number: int = PARKED_AFTER) -> None:

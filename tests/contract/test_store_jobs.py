@@ -11,10 +11,8 @@ from sink.store import replays
 from sink.store.jobs import Job, read_items
 from sink.store.store import Store
 from tests.contract.job_steps import ANN, ORDER, Works, seen, some, started
-from tests.contract.stored import entries, store, told
+from tests.contract.stored import entries, told
 from tests.sink_events import failed, progress, resolved
-
-__all__ = ["store"]
 
 
 def test_job_asks_for_each_entry_once_in_its_order_and_is_done_when_all_have_verdicts(store: Store) -> None:

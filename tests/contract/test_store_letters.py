@@ -16,11 +16,9 @@ from sink.store.positions import read_positions
 from sink.store.store import Store
 from sink.store.transitions import Moved, Refused, close_by_hand
 from sink.store.write_batch import Fenced, Written, decode_batch, write_batch
-from tests.contract.stored import NOW, entries, only, replayed, request, store, told
+from tests.contract.stored import NOW, entries, only, replayed, request, told
 from tests.dead_letters import OWN, Header, Message, connect
 from tests.sink_events import CODEC, failed
-
-__all__ = ["store"]
 
 TOPIC = "orders.dlq"
 CONFIG = ForeignTopicConfig(topic=TOPIC, mapping="orders-letters")

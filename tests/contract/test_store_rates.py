@@ -3,10 +3,8 @@
 from sink.moment import to_us
 from sink.store.rates import read_rates, read_sync_status
 from sink.store.store import Store
-from tests.contract.stored import NOW, store, told
+from tests.contract.stored import NOW, told
 from tests.sink_events import at, failed, progress, resolved
-
-__all__ = ["store"]
 
 
 def test_rates_count_failures_and_resolutions_where_they_happened(store: Store) -> None:

@@ -22,10 +22,8 @@ from sink.store.entries import Entry, Filter
 from sink.store.migrate import upgrade
 from sink.store.store import Store, open_store
 from sink.store.transitions import close_by_hand
-from tests.contract.stored import NOW, entries, only, replayed, request, store, told
+from tests.contract.stored import NOW, entries, only, replayed, request, told
 from tests.sink_events import at, failed, resolved
-
-__all__ = ["store"]
 
 ANN = Actor("ann", "cli")
 DAY_US = 86_400_000_000

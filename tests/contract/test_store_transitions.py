@@ -22,10 +22,8 @@ from sink.store.replays import (
 )
 from sink.store.store import Store
 from sink.store.transitions import Moved, Refused, close_by_hand
-from tests.contract.stored import NOW, entries, only, replayed, request, store, told
+from tests.contract.stored import NOW, entries, only, replayed, request, told
 from tests.sink_events import at, failed, progress, resolved
-
-__all__ = ["store"]
 
 
 def test_replay_is_asked_for_once(store: Store) -> None:

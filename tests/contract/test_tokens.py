@@ -16,9 +16,6 @@ from sink.store.sessions import IDLE, LONGEST, NEW_VISIT_AFTER, Session
 from sink.store.store import Store
 from sink.store.tokens import Token, TokenState, hash_secret
 from sink.token_actions import NewToken, TokenRefused, create_token, revoke_token
-from tests.contract.stored import store
-
-__all__ = ["store"]
 
 ANNA = Actor("anna", "cli")
 

@@ -1,0 +1,59 @@
+"""Stores that are migrated once and emptied or copied for each test, as migrating takes longer than most tests."""
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from sqlalchemy import text
+
+from sink.store.migrate import upgrade
+from sink.store.store import Store, open_store
+from sink.store.tables import metadata
+from tests.services.postgres import Postgres
+
+
+@pytest.fixture(scope="session")
+def migrated_postgres(postgres: Postgres) -> Iterator[str]:
+    """The SQLAlchemy URL of a PostgreSQL database with the tables of a store."""
+    name = postgres.create_database()
+    url = postgres.url(name)
+    _migrate(url)
+    yield url
+    postgres.drop_database(name)
+
+
+@pytest.fixture(scope="session")
+def migrated_sqlite(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The file of a SQLite database with the tables of a store."""
+    file = tmp_path_factory.mktemp("store") / "migrated.db"
+    _migrate(f"sqlite:///{file}")
+    return file
+
+
+@pytest.fixture(params=["postgresql", "sqlite"])
+def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
+    """An empty store of the sink, on either database."""
+    if request.param == "postgresql":
+        opened = open_store(request.getfixturevalue("migrated_postgres"))
+        _empty(opened)
+    else:
+        file = tmp_path / "database.db"
+        shutil.copy(request.getfixturevalue("migrated_sqlite"), file)
+        opened = open_store(f"sqlite:///{file}")
+    yield opened
+    opened.close()
+
+
+def _migrate(url: str) -> None:
+    migrated = open_store(url)
+    upgrade(migrated.engine)
+    migrated.close()
+
+
+def _empty(store: Store) -> None:
+    with store.writing() as connection:
+        # without the triggers, which count what is deleted
+        connection.execute(text("set local session_replication_role = replica"))
+        for table in metadata.tables.values():
+            connection.execute(table.delete())
