@@ -1,6 +1,6 @@
 """The worker's metrics, by the names of the documentation."""
 
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from functools import partial
@@ -32,14 +32,16 @@ class ChangeAges(Collector):
 
     def observe(self, mapping: str, changed_at_ms: Sequence[int], now_ms: float) -> None:
         """Add the ages of a batch of changes."""
-        ages = sorted(max(0.0, (now_ms - each) / 1000) for each in changed_at_ms)
+        # what is newer than now, as clocks differ, counts as of now
+        ordered = sorted(changed_at_ms)
         counts, below = self._counts[mapping], 0
         for i, bound in enumerate(AGE_BUCKETS_S):
-            upto = bisect_right(ages, bound)
+            upto = len(ordered) - bisect_left(ordered, now_ms - bound * 1000)
             counts[i] += upto - below
             below = upto
-        counts[-1] += len(ages) - below
-        self._sums[mapping] += sum(ages)
+        counts[-1] += len(ordered) - below
+        past = ordered[: bisect_right(ordered, now_ms)]
+        self._sums[mapping] += (now_ms * len(past) - sum(past)) / 1000
 
     def collect(self) -> Iterator[HistogramMetricFamily]:
         """Yield the histogram."""
