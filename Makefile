@@ -30,7 +30,7 @@ unit: venv  ## the instant tests alone
 test: venv  ## everything, with a real Kafka, PostgreSQL and MariaDB (installed when absent)
 	$(BIN)/python -m tests.services install
 	$(MAKE) --no-print-directory lint
-	$(BIN)/python -m tests.services run $(BIN)/pytest -m "not soak" -n 3 --dist worksteal
+	$(BIN)/python -m tests.services run $(BIN)/pytest -m "not soak" -n 4 --dist worksteal
 
 soak: venv  ## kill workers and sink at random for ten minutes (or INSTEP_SOAK_MINUTES)
 	$(BIN)/python -m tests.services install
