@@ -1,6 +1,7 @@
 """The sink process: opens everything, runs the loops, closes everything in reverse."""
 
 import gc
+import sys
 import threading
 import uuid
 from collections import Counter
@@ -68,6 +69,8 @@ _METADATA_MS = 10_000
 # loaded is not looked at at all.
 _COLLECT_AFTER = 200_000
 _COLLECT_EVERY_S = 0.5
+# the writer waits for the database many times a batch, and would else wait 5 ms more each time until decoding lets it go on
+_SWITCH_INTERVAL_S = 0.001
 # what a fetch may bring bounds the memory
 _FETCH_BYTES = 1 << 20
 
@@ -88,6 +91,7 @@ class StoreUnreachable(UnreachableError):  # noqa: N818  named for what is the c
 
 def run(config: Config, stop: threading.Event) -> int:
     """Run the sink until `stop`; returns an exit code. Services that are not there yet are waited for."""
+    sys.setswitchinterval(_SWITCH_INTERVAL_S)
     gc.freeze()
     gc.set_threshold(_COLLECT_AFTER)
     with ExitStack() as stack:
