@@ -9,6 +9,7 @@ import structlog
 from kafka import KafkaConsumer, KafkaProducer, TopicPartition
 from kafka.structs import OffsetAndMetadata
 
+from plumbing.client_stalls import collect_joins
 from tests.conftest import CreateTopic
 from tests.services.kafka import Kafka
 from tests.services.process import wait_until
@@ -42,7 +43,10 @@ def member(kafka: Kafka, group: str, closing: ExitStack) -> KafkaConsumer:
         auto_offset_reset="earliest",
         enable_auto_commit=False,
         heartbeat_interval_ms=100,
+        # a member that joined before it had heard of its topic hears of it soon
+        metadata_max_age_ms=500,
     )
+    collect_joins(consumer)
     closing.callback(consumer.close, timeout_ms=1000)
     return consumer
 
