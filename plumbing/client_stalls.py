@@ -62,9 +62,9 @@ def let_go_of_timeouts(consumer: KafkaConsumer) -> None:
         try:
             return run_to_the_end(*args)
         except KafkaTimeoutError as error:
-            words = error.args
+            words, cause = error.args, error.__cause__
             error.__traceback__ = None
         # another one, as the client holds on to the first
-        raise KafkaTimeoutError(*words)
+        raise KafkaTimeoutError(*words) from cause
 
     net.run = run

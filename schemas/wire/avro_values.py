@@ -189,8 +189,6 @@ class _Compiler:
                 return _SKIP[schema]
             case {"type": str() as kind} if kind in _SKIP:
                 return _SKIP[kind]
-            case ["null", other] | [other, "null"]:
-                return _skip_optional(0 if schema[0] == "null" else 2, self.skip(other))
             case _:
                 return _discard(self.read(schema))
 
@@ -277,18 +275,6 @@ def _optional(null: int, other: int, read: Read) -> Read:
         raise ValueError("no such branch")
 
     return read_optional
-
-
-def _skip_optional(null: int, skip: Skip) -> Skip:
-    def skip_optional(data: bytes, at: int) -> int:
-        branch = data[at]
-        if branch == null:
-            return at + 1
-        if branch + null == 2:
-            return skip(data, at + 1)
-        raise ValueError("no such branch")
-
-    return skip_optional
 
 
 def _name_of(schema: Any) -> str | None:

@@ -65,9 +65,12 @@ class Prepared:
 
 @dataclass(slots=True)
 class BatchRows:
-    """The rows that the folds of a batch come to."""
+    """The rows that the folds of a batch come to; `all_failures` decodes every failure before it is folded."""
 
+    batch: Batch
     prepared: Prepared
+    now_us: int
+    all_failures: bool
     inserts: list[tuple[Any, ...]] = field(default_factory=list)
     updates: list[tuple[Any, ...]] = field(default_factory=list)
     noted: list[tuple[Any, ...]] = field(default_factory=list)
@@ -91,18 +94,10 @@ class BatchRows:
         self.happened.move(moved)
 
 
-def fold_entry(
-    batch: Batch,
-    events: EntryEvents,
-    known: Known | None,
-    rows: BatchRows,
-    now_us: int,
-    *,
-    all_failures: bool,
-) -> None:
-    """Add what the events of one entry come to; `all_failures` decodes every failure before."""
-    fresh = None if all_failures or known is not None else rows.prepared.fresh.get(events.entry_id)
-    folded, shown = fresh or _fold(batch, events, known, rows, now_us, all_failures=all_failures)
+def fold_entry(events: EntryEvents, known: Known | None, rows: BatchRows) -> None:
+    """Add what the events of one entry come to."""
+    fresh = None if rows.all_failures or known is not None else rows.prepared.fresh.get(events.entry_id)
+    folded, shown = fresh or _fold(events, known, rows)
     _count(folded, rows.counts, LETTER if events.origin != INSTEP else "failed")
     if folded.standing is None:
         rows.behind.append(events)
@@ -114,25 +109,17 @@ def fold_entry(
         rows.closed.append(closed_row(events.entry_id, _version(known), folded.standing, folded))
     elif known is None or folded.standing is not known.standing:
         rows.noted.append(noted_row(events.entry_id, _version(known), folded.standing))
-    _note_times(events, folded, folded.standing, shown, known, rows, now_us)
+    _note_times(events, folded, folded.standing, shown, known, rows)
 
 
-def _fold(
-    batch: Batch,
-    events: EntryEvents,
-    known: Known | None,
-    rows: BatchRows,
-    now_us: int,
-    *,
-    all_failures: bool,
-) -> tuple[Folded, Shown | None]:
+def _fold(events: EntryEvents, known: Known | None, rows: BatchRows) -> tuple[Folded, Shown | None]:
     before = None if known is None else known.standing
     heard: Sequence[Heard] = events.heard
     # what was decoded without knowing the entry is right unless the entry has heard of a part
-    if all_failures or (before is not None and may_repeat(before, heard)):
-        heard = with_decoded(before, heard, batch.decode, all_failures=all_failures)
+    if rows.all_failures or (before is not None and may_repeat(before, heard)):
+        heard = with_decoded(before, heard, rows.batch.decode, all_failures=rows.all_failures)
     folded = fold(before, heard)
-    return folded, _show(events, folded, rows.prepared.causes, now_us)
+    return folded, _show(events, folded, rows.prepared.causes, rows.now_us)
 
 
 def _show(events: EntryEvents, folded: Folded, causes: Causes, now_us: int) -> Shown | None:
@@ -177,16 +164,15 @@ def _note_times(
     shown: Shown | None,
     known: Known | None,
     rows: BatchRows,
-    now_us: int,
 ) -> None:
     mapping = Batch.mapping_of(events.key)
     for how, us in folded.lifetimes:
         rows.lifetimes.append(Lifetime(mapping, how, us / 1e6))
     failures = standing.count - (0 if known is None else known.standing.count)
-    slot_us = slot_of(min(events.heard[-1].at_ms * 1000, now_us))
+    slot_us = slot_of(min(events.heard[-1].at_ms * 1000, rows.now_us))
     rows.happened.count(slot_us, name(mapping), failures, folded.resolved)
     if shown is not None:
-        hour_us = slot_of(min(shown.failed_us, now_us), HOUR_US)
+        hour_us = slot_of(min(shown.failed_us, rows.now_us), HOUR_US)
         rows.happened.of_groups[shown.cause.id, hour_us] += failures
 
 

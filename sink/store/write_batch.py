@@ -107,9 +107,9 @@ def write_entries(
     `all_failures` decodes every failure, for events that do not come in the order of their changes.
     """
     known = _lock_entries(connection, [each.entry_id for each in entries])
-    rows = BatchRows(prepared or Prepared())
+    rows = BatchRows(batch, prepared or Prepared(), now_us, all_failures)
     for each in entries:
-        fold_entry(batch, each, known.get(each.entry_id), rows, now_us, all_failures=all_failures)
+        fold_entry(each, known.get(each.entry_id), rows)
     sightings = look_up(connection, rows.prepared.causes.seen.values())
     rows.move_to_others(sightings.moved)
     bulk.upsert_rows(connection, payload, ("id",), list(rows.payloads.values()), _TOUCH)
