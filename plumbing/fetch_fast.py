@@ -166,8 +166,8 @@ def _read_record(data: bytes, pos: int) -> tuple[int, int, int, int, _Message, b
     """Return length, end, time and offset since the batch's first, key and value with their sizes, the bytes of the headers."""
     try:
         length, start = _read_number(data, pos)
-        # the first byte has attributes, of which there are none yet
-        timestamp_delta, pos = _read_number(data, start + 1)
+        _attributes, pos = _read_number(data, start)
+        timestamp_delta, pos = _read_number(data, pos)
         offset_delta, pos = _read_number(data, pos)
         key_size, pos = _read_number(data, pos)
         key_end = pos + key_size if key_size >= 0 else pos

@@ -7,7 +7,7 @@ from typing import Any
 
 import kafka
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from kafka.consumer.fetcher import Fetcher, IsolationLevel
 from kafka.errors import CorruptRecordError
@@ -145,6 +145,7 @@ def test_a_wrong_checksum_is_refused_the_same() -> None:
 
 
 @given(st.binary(min_size=1, max_size=60), st.integers(0, 300))
+@example(b"\x80", 2)  # attributes, which the client reads as a number of any length
 def test_a_broken_record_never_reads_as_another(noise: bytes, where: int) -> None:
     data = bytearray(batch(PLAIN))
     at = min(61 + where, len(data) - len(noise))
