@@ -51,7 +51,7 @@ _NUMBERS_EVERY_S = 5.0
 _BOOKS_EVERY_S = 1.0
 _JANITOR_EVERY_S = 60.0
 _SWEEP_EVERY_S = 3600.0
-_CHORES, _JOBS, _JANITOR, _CYCLES = "chores", "jobs", "janitor", "cycles"
+_CHORES, _JOBS, _JANITOR = "chores", "jobs", "janitor"
 _LIMITS_S = {
     ingest.LOOP: 120.0,
     foreign.READING: 120.0,
@@ -59,16 +59,13 @@ _LIMITS_S = {
     _CHORES: 300.0,
     _JOBS: 120.0,
     _JANITOR: 3600.0,
-    _CYCLES: 120.0,
 }
 # how long the partitions of a sink that was killed wait for another one
 _SESSION_MS = 10_000
 _METADATA_MS = 10_000
 # A batch is many values that live for a moment and form no cycles: looking for cycles within it takes a third of the time.
-# Pages leave cycles, so these are looked for twice a second: after 200,000 values a page would wait 0.3 s for it. What is
-# loaded is not looked at at all.
+# What answers leave behind is looked for where they are served, and what is loaded not at all.
 _COLLECT_AFTER = 200_000
-_COLLECT_EVERY_S = 0.5
 # the writer waits for the database many times a batch, and would else wait 5 ms more each time until decoding lets it go on
 _SWITCH_INTERVAL_S = 0.001
 # what a fetch may bring bounds the memory
@@ -283,7 +280,6 @@ def _chores(
             *_book_chores(store),
             Chore("numbers", _NUMBERS_EVERY_S, count),
         ],
-        _CYCLES: [Chore("cycles", _COLLECT_EVERY_S, partial(gc.collect, 1))],
         # a job goes as fast as it was told to
         _JOBS: [Chore("replay jobs", _JOBS_EVERY_S, runner.run, rest=0)],
         _JANITOR: [

@@ -1,27 +1,29 @@
 """The port that the application is served at, from a thread."""
 
+import gc
 import resource
 import socket
 import ssl
 import threading
 
 import uvicorn
-from fastapi import FastAPI
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from sink.web.access.connection import LARGEST_HEAD_BYTES, PatientConnection
 
 _STOP_WITHIN_S = 3
 # beside the connections to the port, those to Kafka and the database and the files of both need some
 _FILES = 4096
+_COLLECT_AFTER_ANSWERS = 5
 
 
 class Serving:
     """An application served from a thread, on a socket that was bound before; with TLS if there is a context."""
 
-    def __init__(self, app: FastAPI, listener: socket.socket, tls: ssl.SSLContext | None = None) -> None:
+    def __init__(self, app: ASGIApp, listener: socket.socket, tls: ssl.SSLContext | None = None) -> None:
         _allow_files(_FILES)
         config = uvicorn.Config(
-            app,
+            _Collecting(app),
             http=PatientConnection,
             ws="none",
             lifespan="off",
@@ -50,6 +52,25 @@ class Serving:
         self._server.should_exit = True
         self._thread.join(_STOP_WITHIN_S + 1)
         self._listener.close()
+
+
+class _Collecting:
+    """Looks for the reference cycles that answers leave, after every few of them.
+
+    The process as a whole looks seldom, as ingest leaves none; an answer would then wait for the cycles of a hundred others.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+        self._answers = 0
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            await self._app(scope, receive, send)
+        finally:
+            self._answers += 1
+            if self._answers % _COLLECT_AFTER_ANSWERS == 0:
+                gc.collect(1)
 
 
 def bind(host: str, port: int) -> socket.socket:
