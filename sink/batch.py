@@ -115,7 +115,7 @@ class Batch:
             letter = read_letter(message)
             failure = letter.failure
             answers = failure.replay_id is not None
-            heard = Heard(True, failure.failure_id, letter.at_ms, failure, answers=answers)
+            heard = Heard(True, failure.failure_id, letter.at_ms, failure, message, answers)
             self.heard.setdefault(letter.key, []).append(heard)
             self.origins[letter.key] = letter.origin
             self.size_bytes += _size(message)
@@ -147,6 +147,13 @@ class Batch:
             raise ValueDroppedError
         event = self._read(heard.message)
         return event if isinstance(event, SyncFailed | SyncResolved) else None
+
+    def refuse(self, events: EntryEvents, error: str) -> None:
+        """Set the messages of an entry aside that the store refuses; raises ValueDroppedError where their bytes went."""
+        if any(heard.message is None for heard in events.heard):
+            raise ValueDroppedError
+        for heard in events.heard:
+            self._quarantine(heard.message, f"the sink's database refuses it ({error})", newer=False)
 
     def _hear(self, message: Any, failed: bool) -> None:
         event = None

@@ -3,8 +3,11 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from sqlalchemy import Connection
+
 from schemas.codec import Codec
-from sink.batch import Batch
+from sink.batch import Batch, EntryEvents
+from sink.store.halves import write_in_halves
 from sink.store.progress import write_progress
 from sink.store.quarantine import Place, Quarantined, read_quarantine, remove
 from sink.store.store import Store
@@ -31,12 +34,24 @@ def reimport(store: Store, codec: Codec, now_us: int, *, newer_only: bool = Fals
             if not page:
                 return Reimported(imported, kept)
             batch, readable = _read(codec, page)
-            write_entries(connection, batch, list(batch.entries()), now_us, all_failures=True)
+            refused = _write(connection, batch, now_us)
+            readable = [message for message in readable if message.key not in refused]
             write_progress(connection, batch.latest_progress())
             remove(connection, [message.id for message in readable])
         imported += len(readable)
         kept += len(page) - len(readable)
         last = page[-1].place
+
+
+def _write(connection: Connection, batch: Batch, now_us: int) -> set[bytes]:
+    """Write the entries; returns the keys of those that the database still refuses."""
+    refused: set[bytes] = set()
+
+    def write(some: Sequence[EntryEvents]) -> None:
+        write_entries(connection, batch, some, now_us, all_failures=True)
+
+    write_in_halves(connection, list(batch.entries()), write, lambda events, _: refused.add(events.key))
+    return refused
 
 
 def _read(codec: Codec, page: Sequence[Quarantined]) -> tuple[Batch, list[Quarantined]]:

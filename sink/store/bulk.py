@@ -5,6 +5,7 @@ from functools import cache
 from itertools import chain
 from typing import Any
 
+import psycopg
 from sqlalchemy import (
     BigInteger,
     BindParameter,
@@ -23,6 +24,7 @@ from sqlalchemy import (
 )
 from sqlalchemy import table as sql_table
 from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.exc import DBAPIError
 
 from plumbing.database import among
 
@@ -133,14 +135,16 @@ def _copy(
     connection: Connection, table: Table, target: str, names: Sequence[str], rows: Sequence[Row]
 ) -> None:
     driver: Any = connection.connection.driver_connection
-    with (
-        driver.cursor() as cursor,
-        cursor.copy(f"COPY {target} ({_listed(names)}) FROM STDIN (FORMAT BINARY)") as copy,
-    ):
-        copy.set_types([_wire_type(table.columns[name]) for name in names])
-        write_row = copy.write_row
-        for row in rows:
-            write_row(row)
+    statement = f"COPY {target} ({_listed(names)}) FROM STDIN (FORMAT BINARY)"
+    try:
+        with driver.cursor() as cursor, cursor.copy(statement) as copy:
+            copy.set_types([_wire_type(table.columns[name]) for name in names])
+            write_row = copy.write_row
+            for row in rows:
+                write_row(row)
+    except psycopg.Error as error:
+        # of its own statements SQLAlchemy raises its own errors, by which all others tell what is the case
+        raise DBAPIError.instance(statement, None, error, psycopg.Error, hide_parameters=True) from error
 
 
 def _wire_type(column: Column[Any]) -> str:

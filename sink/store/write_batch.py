@@ -1,10 +1,12 @@
 """A gathered batch into the store: entries, messages, verdicts, progress, quarantine and positions in one transaction."""
 
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from itertools import chain
 from typing import Any
 
+import structlog
 from sqlalchemy import Connection, or_, select
 
 from schemas.events import SyncProgress
@@ -14,6 +16,7 @@ from sink.states import State, Verdict
 from sink.store import bulk
 from sink.store.batch_rows import BatchRows, Known, Lifetime, Prepared, fold_entry
 from sink.store.entries import read_position
+from sink.store.halves import ValueRefused, write_in_halves
 from sink.store.positions import advance
 from sink.store.progress import write_progress
 from sink.store.quarantine import keys_in_quarantine, set_aside
@@ -82,13 +85,17 @@ def decode_batch(batch: Batch, now_us: int) -> Decoded:
 
 
 def write_batch(store: Store, decoded: Decoded, now_us: int) -> Written | Fenced:
-    """Write a batch and move the positions of its partitions, all or nothing; raises what StoreAway lists."""
+    """Write a batch and move the positions of its partitions, all or nothing; raises what StoreAway lists.
+
+    Entries that the database refuses go to quarantine; raises ValueDroppedError where the bytes of one went.
+    """
     try:
-        with store.writing() as connection:
-            elsewhere = advance(connection, decoded.batch.spans, now_us, decoded.batch.topic_ids)
-            if elsewhere:
-                raise _Elsewhere(elsewhere)
-            return _write(connection, decoded, now_us)
+        try:
+            return _write(store, decoded, now_us, _entries_at_once)
+        except ValueRefused as error:
+            name = type(error.orig).__name__
+            structlog.get_logger().warning("the database refuses a part of a batch", error=name)
+            return _write(store, decoded, now_us, _entries_in_halves)
     except _Elsewhere as fenced:
         return Fenced(fenced.partitions)
 
@@ -130,12 +137,39 @@ def write_entries(
     )
 
 
-def _write(connection: Connection, decoded: Decoded, now_us: int) -> Written:
-    written = write_entries(connection, decoded.batch, decoded.entries, now_us, prepared=decoded.prepared)
-    write_progress(connection, decoded.progress)
-    write_progress_slots(connection, decoded.progress)
-    set_aside(connection, decoded.batch.unread, now_us)
-    return Written(written.counts + decoded.batch.counts, written.lifetimes, written.verdicts, written.opened)
+def _write(
+    store: Store, decoded: Decoded, now_us: int, write: Callable[[Connection, Decoded, int], Written]
+) -> Written:
+    batch = decoded.batch
+    with store.writing() as connection:
+        elsewhere = advance(connection, batch.spans, now_us, batch.topic_ids)
+        if elsewhere:
+            raise _Elsewhere(elsewhere)
+        written = write(connection, decoded, now_us)
+        write_progress(connection, decoded.progress)
+        write_progress_slots(connection, decoded.progress)
+        set_aside(connection, batch.unread, now_us)
+    return replace(written, counts=written.counts + batch.counts)
+
+
+def _entries_at_once(connection: Connection, decoded: Decoded, now_us: int) -> Written:
+    return write_entries(connection, decoded.batch, decoded.entries, now_us, prepared=decoded.prepared)
+
+
+def _entries_in_halves(connection: Connection, decoded: Decoded, now_us: int) -> Written:
+    batch = decoded.batch
+    parts: list[Written] = []
+
+    def write(some: Sequence[EntryEvents]) -> None:
+        parts.append(write_entries(connection, batch, some, now_us))
+
+    write_in_halves(connection, decoded.entries, write, batch.refuse)
+    return Written(
+        sum((part.counts for part in parts), Counter()),
+        tuple(chain.from_iterable(part.lifetimes for part in parts)),
+        tuple(chain.from_iterable(part.verdicts for part in parts)),
+        sum((part.opened for part in parts), Counter()),
+    )
 
 
 def _source(batch: Batch) -> str:
