@@ -38,6 +38,9 @@ from worker.state.tables import open_failure, parked_change
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 # the records of up to so many open failures are read whole, which is faster than asking for each record of a batch
 _FEW = 1000
+# a batch that touches more open failures locks all of their mapping: PostgreSQL has room for a few thousand locks in all
+_LOCKS_AT_MOST = 256
+_TAKE_EACH = text("select pg_advisory_xact_lock(key) from unnest(cast(:keys as bigint[])) as key")
 MAX_PARKED_RECORDS = 1024
 MAX_PARKED_CHANGES = 1024
 
@@ -83,16 +86,21 @@ class StateStore:
             yield found
             return
         with self._engine.begin() as connection:
-            connection.execute(
-                text("select pg_advisory_xact_lock(key) from unnest(cast(:keys as bigint[])) as key"),
-                {"keys": sorted(keys)},
-            )
+            self._take(connection, self._lock_key(mapping), sorted(keys))
             self._held |= keys
             try:
                 # read again: what was open before the lock may have been resolved by whoever held it
                 yield self._found(mapping, record_ids, parked=parked)
             finally:
                 self._held -= keys
+
+    def _take(self, connection: Connection, whole: int, keys: Sequence[int]) -> None:
+        """Lock these records, or the whole mapping where they are many; nobody locks one of them meanwhile who goes this way."""
+        if len(keys) > _LOCKS_AT_MOST:
+            connection.execute(select(func.pg_advisory_xact_lock(whole)))
+            return
+        connection.execute(select(func.pg_advisory_xact_lock_shared(whole)))
+        connection.execute(_TAKE_EACH, {"keys": keys})
 
     def _concerned(self, mapping: str, records: Iterable[str], *, parked: bool) -> set[str]:
         """Return those of the records that may have anything open: of few failures it is known which, of many it is asked later."""
@@ -275,8 +283,9 @@ class StateStore:
             "first_failed_at_us": (failure.first_failed_at - _EPOCH) // timedelta(microseconds=1),
         }
 
-    def _lock_key(self, mapping: str, record_id: str) -> int:
-        digest = hashlib.sha256(f"{self._group}\x1f{mapping}\x1f{record_id}".encode()).digest()
+    def _lock_key(self, mapping: str, *record_id: str) -> int:
+        """Return the key of a record's lock, or of the whole mapping's without one."""
+        digest = hashlib.sha256("\x1f".join((self._group, mapping, *record_id)).encode()).digest()
         return int.from_bytes(digest[:8], "big", signed=True)
 
 
