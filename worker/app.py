@@ -16,14 +16,16 @@ from schemas.config.model import Config
 from schemas.events import SyncProgress
 from worker.batch import Batch, Part, by_topic, next_offsets
 from worker.drain import Drain, ends_now
-from worker.lane import Abandoned, Lane, World
+from worker.lane import Lane, World
 from worker.lane_runner import LaneRunner, LaneThread
 from worker.loop import Loop, Replays
 from worker.message import Message
 from worker.opening import (
     Services,
     WrongConfiguration,
+    WrongTargetsError,
     compile_plans,
+    compile_waiting,
     open_consumer,
     open_services,
     open_translator,
@@ -63,14 +65,13 @@ def run(config: Config, *, drain: bool, stop: threading.Event) -> int | list[Wro
             _lane(config, services, tally, names, stop, closing)
             for names in split_into_lanes(config.mappings)
         ]
-        try:
-            wrong = [each for lane in lanes for each in compile_plans(lane, config)]
-        except Abandoned:
-            return DONE
+        wrong = [each for lane in lanes for each in compile_plans(lane, config)]
         if wrong:
             return wrong
         try:
             return Worker(config, services, lanes, tally, closing).work(drain=drain, stop=stop)
+        except WrongTargetsError as error:
+            return error.wrong
         except Exception:  # a bug of ours: the one place that says so; nothing of it was committed
             services.log.exception("the worker ends, as it met an error that it does not know")
             return FAILED
@@ -90,6 +91,7 @@ def _lane(
         state=StateStore(services.engine, config.kafka.group),
         reporter=Reporter(services.name, version("instep"), config.kafka.replay_topic),
         translator=open_translator(config, closing),
+        compile=lambda lane: compile_waiting(lane, config),
         report=services.errors.report,
         metrics=services.metrics,
         tally=tally,
@@ -145,7 +147,7 @@ class Worker:
     def _runner(self, lane: Lane) -> LaneRunner:
         thread = LaneThread()
         self.closing.callback(thread.end)
-        sources = {self.config.mappings[name].source.topic for name in lane.plans}
+        sources = {self.config.mappings[name].source.topic for name in lane.world.apps}
         return LaneRunner(lane, self._preparation(lane), frozenset(sources), thread)
 
     def _preparation(self, lane: Lane) -> Callable[[Sequence[Message]], Batch]:
@@ -161,11 +163,12 @@ class Worker:
             if strange:
                 self.services.log.warning("messages that are no replay request", count=strange)
             parts: list[Part] = []
-            for name, plan in lane.plans.items():
-                mine = [each for each in requests if each.mapping == name]
+            plans = [lane.plans[name] for name in lane.world.apps]
+            for plan in plans:
+                mine = [each for each in requests if each.mapping == plan.name]
                 if mine:
                     parts.append(translator.replays(plan, mine, originals.find))
-            sources = [plan for plan in lane.plans.values() if plan.topic in topics]
+            sources = [plan for plan in plans if plan.topic in topics]
             parts += [translator.part(plan, topics[plan.topic]) for plan in sources]
             return Batch(messages, parts, next_offsets(messages))
 
@@ -181,13 +184,13 @@ class Worker:
                     worker=self.services.name,
                     group=self.config.kafka.group,
                     mapping=name,
-                    direction=plan.direction,
+                    direction=self.config.mappings[name].direction,
                     at=now,
                     started_at=self.tally.started_at,
                     counts=self.tally.of(name),
-                    lag_records=self.services.metrics.lag_of(plan.topic),
+                    lag_records=self.services.metrics.lag_of(self.config.mappings[name].source.topic),
                     paused_code=paused.code if paused is not None else None,
                 )
-                for name, plan in lane.plans.items()
+                for name in lane.world.apps
             ]
             self.services.errors.tell(events, self.services.log)

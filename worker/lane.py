@@ -67,13 +67,17 @@ class Outage:
 
 @dataclass(frozen=True, slots=True)
 class World:
-    """What a lane works with; opened by the worker's composition root. `apps` is each mapping's target app."""
+    """What a lane works with; opened by the worker's composition root. `apps` is each mapping's target app.
+
+    `compile` gives a lane the plans that it lacks, as soon as their apps answer.
+    """
 
     apps: Mapping[str, str]
     connectors: Mapping[str, Connector]
     state: StateStore
     reporter: Reporter
     translator: Translator
+    compile: Callable[["Lane"], None]
     report: Callable[[Sequence[Event]], None]
     metrics: WorkerMetrics
     tally: Tally
@@ -85,7 +89,7 @@ class World:
 
 @dataclass(slots=True)
 class Lane:
-    """The working state of one lane. `plans` are its mappings in the order of the configuration."""
+    """The working state of one lane. `plans` are its mappings; it is `ready` to settle batches when it has them all."""
 
     world: World
     plans: dict[str, MappingPlan]
@@ -93,6 +97,7 @@ class Lane:
     breaker: Breaker = field(default_factory=Breaker)
     paused: Fault | None = None
     proven: set[str] = field(default_factory=set)
+    ready: bool = False
 
     # what settling needs, see worker.settle.Effects
     @property
@@ -161,19 +166,24 @@ class Lane:
 
     def abort(self) -> None:
         """Break off, from another thread, what is under way in the apps: it is not committed there either."""
-        for app in {self.world.apps[name] for name in self.plans}:
+        for app in set(self.world.apps.values()):
             self.world.connectors[app].abort()
 
     def begin(self, cancel: threading.Event) -> None:
-        """Let changes follow whose record has no failure any more: their turn was cut short when a worker died."""
+        """Learn what the apps have, and let changes follow whose record has no failure any more: a worker died before their turn.
+
+        The lane is ready then, unless `cancel` told it to let go.
+        """
         self.cancel = cancel
         try:
+            self.world.compile(self)
             for name, plan in self.plans.items():
                 if plan.order == "strict":
                     parked = self.patiently(name, partial(self.state.parked_records, name))
                     self._follow(name, sorted(parked))
         except Abandoned:
             return
+        self.ready = True
 
     def _settle_batch(self, batch: Batch) -> dict[tuple[str, int], int]:
         full: dict[tuple[str, int], int] = {}

@@ -1,6 +1,7 @@
 """A lane beside the poll loop: its thread, the batch that it settles, and what waits to be its next one."""
 
 import threading
+import time
 from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import Future, wait
 from dataclasses import dataclass, field
@@ -12,6 +13,8 @@ from worker.lane import Done, Lane
 from worker.message import Message
 
 LET_GO_S = 1.0
+# how soon it is seen that a lane has come to be paused
+LOOK_S = 0.25
 
 Prepare = Callable[[Sequence[Message]], Batch]
 Place = tuple[str, int]
@@ -79,8 +82,11 @@ class LaneRunner:
         self.next = None
 
     def decode_polled(self) -> None:
-        """Decode polled messages in advance; raises UnreachableError, and keeps them, while the schema registry is away."""
-        if self.polled and self.next is None:
+        """Decode polled messages in advance; raises UnreachableError, and keeps them, while the schema registry is away.
+
+        They are kept, too, until the lane is ready: without its plans nothing could be made of them.
+        """
+        if self.polled and self.next is None and self.lane.ready:
             self.next = self.prepare(self.polled)
             self.polled = ()
 
@@ -92,12 +98,15 @@ class LaneRunner:
         return running.result()
 
     def begin(self) -> None:
-        """Have the lane do first what a worker that died may have left."""
+        """Have the lane get ready."""
+        self.cancel = threading.Event()
         self.running = self.thread.submit(partial(self.lane.begin, self.cancel))
 
     def start_next(self) -> None:
-        """Hand the waiting batch to the lane's thread, if that is free."""
-        if self.next is not None and self.running is None:
+        """Hand the waiting batch to the lane's thread, if that is free; a lane that had to let go before it was ready tries again."""
+        if self.running is None and not self.lane.ready:
+            self.begin()
+        elif self.next is not None and self.running is None:
             batch, self.next = self.next, None
             self.cancel = threading.Event()
             self.running = self.thread.submit(partial(self.lane.work, batch, self.cancel))
@@ -108,14 +117,16 @@ class LaneRunner:
             wait([self.running], timeout_s)
 
     def let_go(self, timeout_s: float) -> Done | None:
-        """Drop the waiting batch, end the running one (a paused lane gives up at once) and return it if it is settled.
+        """Drop the waiting batch, end the running one and return it if it is settled; a lane that is paused, or not ready, gives up at once.
 
         What is not ended in time is broken off in the app too: written later, it would overwrite what others write by then.
         """
         self.next, self.polled = None, ()
-        if self.lane.paused is not None:
-            self.cancel.set()
-        self.wait(timeout_s)
+        until_s = time.monotonic() + timeout_s
+        while self.busy and (left_s := until_s - time.monotonic()) > 0:
+            if self.lane.paused is not None or not self.lane.ready:
+                self.cancel.set()
+            self.wait(min(LOOK_S, left_s))
         self.cancel.set()
         self.wait(LET_GO_S)
         if self.busy:

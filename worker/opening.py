@@ -3,7 +3,7 @@
 import os
 import socket
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
@@ -106,21 +106,45 @@ def split_into_lanes(mappings: Mapping[str, MappingConfig]) -> list[list[str]]:
     return [sorted(names, key=order.index) for _, names in lanes]
 
 
-def compile_plans(lane: Lane, config: Config) -> list[WrongConfiguration]:
-    """Give a lane its mappings, as soon as their app can be asked; return what their targets do not have.
+class WrongTargetsError(Exception):
+    """An app that was away when the worker started turns out to lack what the configuration asks for."""
 
-    Raises Abandoned when the lane is told to let go before.
-    """
+    def __init__(self, wrong: Sequence[WrongConfiguration]) -> None:
+        super().__init__()
+        self.wrong = list(wrong)
+
+
+def compile_plans(lane: Lane, config: Config) -> list[WrongConfiguration]:
+    """Give a lane the mappings whose app can be asked now; return what their targets do not have."""
     wrong: list[WrongConfiguration] = []
     for name in lane.world.apps:
-        described = lane.patiently(name, partial(_describe, lane.connector_of(name), config.mappings[name]))
-        if described.description is None:
-            wrong += [WrongConfiguration(f"mappings.{name}.target.entity", message_of(described.fault))]
-            continue
-        plan = compile_mapping(name, config.mappings[name], described.description)
-        wrong += [WrongConfiguration(f"mappings.{name}", message_of(each)) for each in find_problems(plan)]
-        lane.plans[name] = plan
+        described = _describe(lane.connector_of(name), config.mappings[name])
+        if isinstance(described, _Described):
+            wrong += _compile(lane, name, config.mappings[name], described)
     return wrong
+
+
+def compile_waiting(lane: Lane, config: Config) -> None:
+    """Give a lane the mappings that it does not have yet, as soon as their app can be asked.
+
+    Raises WrongTargetsError, and Abandoned when the lane is told to let go before.
+    """
+    for name in [each for each in lane.world.apps if each not in lane.plans]:
+        mapping = config.mappings[name]
+        described = lane.patiently(name, partial(_describe, lane.connector_of(name), mapping))
+        wrong = _compile(lane, name, mapping, described)
+        if wrong:
+            raise WrongTargetsError(wrong)
+
+
+def _compile(
+    lane: Lane, name: str, mapping: MappingConfig, described: "_Described"
+) -> list[WrongConfiguration]:
+    if described.description is None:
+        return [WrongConfiguration(f"mappings.{name}.target.entity", message_of(described.fault))]
+    plan = compile_mapping(name, mapping, described.description)
+    lane.plans[name] = plan
+    return [WrongConfiguration(f"mappings.{name}", message_of(each)) for each in find_problems(plan)]
 
 
 def open_services(
