@@ -2,6 +2,9 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
+# Programs start hundreds of times in the tests, and would compile all of Instep each time where a machine sets this.
+export PYTHONDONTWRITEBYTECODE :=
+
 # One command a line in a POSIX shell that stops at the first error.
 .SHELLFLAGS := -eu -c
 .DEFAULT_GOAL := help

@@ -17,7 +17,11 @@ class Module:
     name: str
     file: Path
     text: str
-    tree: ast.Module
+
+    @property
+    def tree(self) -> ast.Module:
+        """The parsed text; not before it is asked for, as every run of the tests lists the modules."""
+        return _parse(self.text)
 
     @property
     def room(self) -> str:
@@ -102,7 +106,12 @@ def calls(module: Module) -> set[str]:
 def _read(file: Path) -> Module:
     name = ".".join(file.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
     text = file.read_text()
-    return Module(name, file, text, ast.parse(text))
+    return Module(name, file, text)
+
+
+@cache
+def _parse(text: str) -> ast.Module:
+    return ast.parse(text)
 
 
 def _top_level(tree: ast.Module) -> Iterator[ast.AST]:
