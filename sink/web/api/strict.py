@@ -4,11 +4,13 @@ from collections.abc import Iterable
 from typing import Annotated
 
 from fastapi import Request
+from fastapi.dependencies.utils import get_flat_params
+from fastapi.params import Cookie, Header, Path
+from fastapi.routing import APIRoute
 from pydantic import StringConstraints
 
 from schemas.config.problem import did_you_mean
 from sink.desk.wire import Wrong
-from sink.web.api import PREFIX
 from sink.web.problem import ProblemError
 
 # a database has no place for NUL
@@ -17,7 +19,7 @@ Word = Annotated[str, StringConstraints(min_length=1, max_length=2000, pattern=r
 
 def only_known_parameters(request: Request) -> None:
     """Refuse query parameters that the route does not have, and NUL anywhere in the address."""
-    known = _known(request)
+    known = known_parameters(request.scope["route"])
     wrong = [
         Wrong(where=name, what=f"There is no such parameter.{did_you_mean(name, known)}")
         for name in dict.fromkeys(request.query_params)
@@ -30,7 +32,8 @@ def only_known_parameters(request: Request) -> None:
         raise ProblemError(422, "invalid", "Parts of the request are wrong.", wrong=tuple(wrong))
 
 
-def _known(request: Request) -> set[str]:
-    operations = request.app.openapi()["paths"].get(PREFIX + request.scope["route"].path, {})
-    parameters = operations.get(request.method.lower(), {}).get("parameters", ())
-    return {each["name"] for each in parameters if each["in"] == "query"}
+def known_parameters(route: APIRoute) -> set[str]:
+    """Return the names of a route's query parameters."""
+    # asked of the route, as the first who needs the whole document would wait a second for it
+    parameters = get_flat_params(route.dependant)
+    return {each.alias for each in parameters if not isinstance(each.field_info, Cookie | Header | Path)}

@@ -4,22 +4,47 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from fastapi.routing import APIRoute
 
+from sink.web.api import PREFIX
 from sink.web.api.document import ApiApp, operations
 from sink.web.api.page import api_page
+from sink.web.api.routes import ROUTERS
+from sink.web.api.strict import known_parameters
 
-DOCUMENT = ApiApp().openapi()
-OPERATIONS = [pytest.param(each[2], id=f"{each[1]} {each[0]}") for each in operations(DOCUMENT)]
+ROUTES = [
+    pytest.param(route, method.lower(), id=f"{method} {route.path}")
+    for router in ROUTERS
+    for route in router.routes
+    if isinstance(route, APIRoute)
+    for method in sorted(route.methods or ())
+]
 
 
-@pytest.mark.parametrize("operation", OPERATIONS)
-def test_operation_says_what_it_does_and_for_whom(operation: dict[str, Any]) -> None:
+@pytest.fixture(scope="module")
+def document() -> dict[str, Any]:
+    return ApiApp().openapi()
+
+
+@pytest.mark.parametrize(("route", "method"), ROUTES)
+def test_operation_says_what_it_does_and_for_whom(
+    document: dict[str, Any], route: APIRoute, method: str
+) -> None:
+    operation = document["paths"][PREFIX + route.path][method]
     assert operation["summary"][0].isupper()
     assert operation["x-role"] in operation["description"]
     assert operation["responses"].keys() >= {"401", "403"}
 
 
-def test_every_form_that_is_named_is_there() -> None:
+@pytest.mark.parametrize(("route", "method"), ROUTES)
+def test_operation_knows_the_parameters_that_are_told_of_it(
+    document: dict[str, Any], route: APIRoute, method: str
+) -> None:
+    told = document["paths"][PREFIX + route.path][method].get("parameters", ())
+    assert known_parameters(route) == {each["name"] for each in told if each["in"] == "query"}
+
+
+def test_every_form_that_is_named_is_there(document: dict[str, Any]) -> None:
     def named(part: object) -> set[str]:
         match part:
             case {"$ref": str(reference)}:
@@ -31,11 +56,11 @@ def test_every_form_that_is_named_is_there() -> None:
             case _:
                 return set()
 
-    assert named(DOCUMENT) <= DOCUMENT["components"]["schemas"].keys()
+    assert named(document) <= document["components"]["schemas"].keys()
 
 
-def test_no_two_operations_have_one_id() -> None:
-    ids = [operation["operationId"] for _, _, operation in operations(DOCUMENT)]
+def test_no_two_operations_have_one_id(document: dict[str, Any]) -> None:
+    ids = [operation["operationId"] for _, _, operation in operations(document)]
     assert len(set(ids)) == len(ids)
 
 
