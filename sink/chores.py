@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import structlog
 
+from plumbing.database import unreachable_reason
 from sink.health import Pulse
 from sink.store.store import StoreAway
 
@@ -37,8 +38,8 @@ def run_chores(loop: str, chores: Sequence[Chore], pulse: Pulse, stop: threading
                 continue
             try:
                 chore.work()
-            except StoreAway:
-                log.warning("the store is away; later", chore=chore.name)
+            except StoreAway as error:
+                log.warning("the store is away; later", chore=chore.name, reason=unreachable_reason(error))
             ended = time.monotonic()
             due[chore.name] = ended + max(chore.every_s, chore.rest * (ended - began))
         stop.wait(max(0.05, min(_LONGEST_WAIT_S, min(due.values()) - time.monotonic())))

@@ -18,6 +18,7 @@ from kafka.consumer.subscription_state import ConsumerRebalanceListener
 from kafka.errors import KafkaError
 from kafka.structs import OffsetAndMetadata
 
+from plumbing.database import unreachable_reason
 from plumbing.kafka import topic_id
 from plumbing.unreachable import UnreachableError
 from schemas.codec import Codec
@@ -202,7 +203,7 @@ class Ingest:
         try:
             written = future.result()
         except StoreAway as error:
-            self._lose_place(_STORE, f"the database is away: {type(error).__name__}")
+            self._lose_place(_STORE, f"the database is away: {unreachable_reason(error)}")
             return False
         except ValueDroppedError:
             self._read_again()
@@ -251,7 +252,7 @@ class Ingest:
         try:
             stored = self._stored_positions(assigned)
         except StoreAway as error:
-            self._lose_place(_STORE, f"the database is away: {type(error).__name__}")
+            self._lose_place(_STORE, f"the database is away: {unreachable_reason(error)}")
             return False
         self._positions = {}
         self._in_store = {}

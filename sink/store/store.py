@@ -6,12 +6,13 @@ from itertools import count
 
 from pydantic import SecretStr
 from sqlalchemy import Connection, Engine
-from sqlalchemy.exc import InterfaceError, InternalError, OperationalError
+from sqlalchemy.exc import InterfaceError, InternalError, OperationalError, ProgrammingError
 
 from plumbing.database import READ_ONLY, open_engine
 
-# what a database that is gone, restarting, full, read-only or locked raises: the same work may succeed later
-StoreAway = (OperationalError, InterfaceError, InternalError)
+# What a database that is gone, restarting, full, read-only or locked raises, or that lacks a grant or a table (ProgrammingError):
+# the same work may succeed later.
+StoreAway = (OperationalError, InterfaceError, InternalError, ProgrammingError)
 
 
 class Store:

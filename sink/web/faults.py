@@ -89,15 +89,13 @@ def _translated(request: Request, error: Exception) -> ProblemError:
         case WrongUse() | ArchiveError() | UnreachableError():
             status, kind = next(_SAID[each] for each in type(error).__mro__ if each in _SAID)
             return ProblemError(status, kind, f"{error}")
-        case _ if isinstance(error, (*StoreAway, PoolTimeout)) or _starting(request, error):
+        case _ if isinstance(error, (*StoreAway, PoolTimeout)):
+            # before there are tables nobody need read of it
+            if isinstance(error, ProgrammingError) and "store" not in request.app.state.web.pulse.obstacles:
+                _log(request.scope, error)
             return ProblemError(503, "store-away", _AWAY, headers={"Retry-After": "5"})
         case _:
             raise error
-
-
-def _starting(request: Request, error: Exception) -> bool:
-    # there are no tables yet
-    return isinstance(error, ProgrammingError) and "store" in request.app.state.web.pulse.obstacles
 
 
 def _wrong(error: RequestValidationError) -> tuple[Wrong, ...]:
