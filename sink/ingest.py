@@ -38,6 +38,8 @@ _POLL_MS = 200
 _BRIEF_MS = 20
 _POLL_MESSAGES = 2000
 _AGAIN_S = 1.0
+# while it waits for Kafka the loop hears nothing, not even that it shall stop
+_ENDS_WITHIN_MS = 3000
 
 _STORE = "store"
 _KAFKA = "kafka"
@@ -302,7 +304,7 @@ class Ingest:
                 for topic in self._hears.topics
                 for partition, place in read_positions(connection, topic).items()
             }
-        ends = self._consumer.end_offsets(list(assigned))
+        ends = self._consumer.end_offsets(list(assigned), timeout_ms=_ENDS_WITHIN_MS)
         anew = []
         for partition, end in ends.items():
             place = stored.get((partition.topic, partition.partition))

@@ -1,7 +1,8 @@
 """A sink whose database lets it in and refuses the work: it says what is missing, and goes on when that is there."""
 
+import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from uuid import uuid4
 
@@ -10,9 +11,11 @@ import pytest
 from tests.command import run_instep
 from tests.conftest import CreateTopic
 from tests.integration.sink_running import RunningSink, SinkSetup, eventually, running, send
-from tests.services.kafka import Kafka
+from tests.services.kafka import Kafka, KafkaServer
 from tests.services.postgres import Postgres
 from tests.sink_events import failed
+
+ENDS_WITHIN_S = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +68,25 @@ def test_a_grant_that_is_taken_away_while_it_runs_is_told_and_waited_for(granted
         eventually(lambda: [each.record_id for each in granted.setup.entries()] == ["A"])
         eventually(sink.is_ready)
         assert "Traceback" not in sink.log.read_text()
+
+
+def test_a_sink_that_loses_kafka_while_its_database_refuses_ends_in_time(
+    granted: Granted, own_kafka: KafkaServer
+) -> None:
+    own_kafka.kafka.create_topic("errors")
+    granted.do(f"grant create on schema public to {granted.role}")
+    with running(replace(granted.setup, bootstrap=own_kafka.bootstrap, topic="errors")) as sink:
+        granted.do(f"revoke insert on instep_entry from {granted.role}")
+        send(own_kafka.bootstrap, "errors", [failed("A")])
+        eventually(lambda: "permission denied" in sink.get("/readyz")[1])
+
+        own_kafka.stop()
+        # it goes round, and hears whether it shall stop
+        eventually(lambda: "kafka" in sink.get("/readyz")[1], within_s=ENDS_WITHIN_S)
+
+        began_s = time.monotonic()
+        assert sink.stop() == 0
+        assert time.monotonic() - began_s < ENDS_WITHIN_S
 
 
 def test_a_command_without_the_grant_says_so(granted: Granted) -> None:
