@@ -20,7 +20,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.engine import URL
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DataError, DBAPIError, IntegrityError
 from sqlalchemy.pool import ConnectionPoolEntry
 
 CONNECT_TIMEOUT_S = 5
@@ -29,6 +29,8 @@ READ_ONLY = "instep_read_only"
 """Execution option of a connection that only reads: on SQLite its transaction then keeps nobody from writing."""
 
 _TEXTS = ARRAY(Text)
+# https://www.postgresql.org/docs/current/errcodes-appendix.html: raise_exception
+_RAISED = "P0001"
 # The drivers we depend on, where SQLAlchemy would choose another for a bare name.
 _DRIVERS = {"postgresql": "postgresql+psycopg", "mysql": "mysql+pymysql", "mariadb": "mariadb+pymysql"}
 
@@ -59,8 +61,15 @@ def among(connection: Connection, column: ColumnElement[Any], values: Iterable[s
     return column.in_(select(listed.c.value))
 
 
+def refuses_values(error: DBAPIError) -> bool:
+    """Whether a database does not take what it was given, so that the same work fails again; a trigger's `raise` counts."""
+    return isinstance(error, DataError | IntegrityError) or getattr(error.orig, "sqlstate", "") == _RAISED
+
+
 def unreachable_reason(error: DBAPIError) -> str:
-    """Return in one line why a database cannot be reached, in the driver's own words."""
+    """Return in one line why a database cannot be used, in the driver's own words; where these may hold values, the error's name."""
+    if refuses_values(error):
+        return type(error.orig).__name__
     lines = str(error.orig).strip().splitlines()
     return lines[0] if lines else type(error.orig).__name__
 

@@ -17,6 +17,7 @@ from kafka import KafkaConsumer, TopicPartition
 from kafka.consumer.subscription_state import ConsumerRebalanceListener
 from kafka.errors import KafkaError
 from kafka.structs import OffsetAndMetadata
+from sqlalchemy.exc import DBAPIError
 
 from plumbing.database import unreachable_reason
 from plumbing.kafka import topic_id
@@ -39,7 +40,7 @@ _BRIEF_MS = 20
 _POLL_MESSAGES = 2000
 _AGAIN_S = 1.0
 # while it waits for Kafka the loop hears nothing, not even that it shall stop
-_ENDS_WITHIN_MS = 3000
+_ENDS_WITHIN_MS = 5000
 
 _STORE = "store"
 _KAFKA = "kafka"
@@ -204,8 +205,9 @@ class Ingest:
         self._writing = None
         try:
             written = future.result()
-        except StoreAway as error:
-            self._lose_place(_STORE, f"the database is away: {unreachable_reason(error)}")
+        except DBAPIError as error:
+            # away, or it refuses what is no entry and so cannot be set aside: somebody has to look, and nothing is lost meanwhile
+            self._lose_place(_STORE, f"the database is away or refuses: {unreachable_reason(error)}")
             return False
         except ValueDroppedError:
             self._read_again()

@@ -115,12 +115,20 @@ class WrongTargetsError(Exception):
 
 
 def compile_plans(lane: Lane, config: Config) -> list[WrongConfiguration]:
-    """Give a lane the mappings whose app can be asked now; return what their targets do not have."""
+    """Give a lane the mappings whose app can be asked now; return what their targets do not have.
+
+    An app is asked no more once it does not answer: each question may wait for seconds, and other lanes wait with it.
+    """
     wrong: list[WrongConfiguration] = []
-    for name in lane.world.apps:
+    away: set[str] = set()
+    for name, app in lane.world.apps.items():
+        if app in away:
+            continue
         described = _describe(lane.connector_of(name), config.mappings[name])
         if isinstance(described, _Described):
             wrong += _compile(lane, name, config.mappings[name], described)
+        else:
+            away.add(app)
     return wrong
 
 

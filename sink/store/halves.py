@@ -4,12 +4,11 @@ from collections.abc import Callable, Sequence
 from typing import TypeVar
 
 from sqlalchemy import Connection
-from sqlalchemy.exc import DataError, IntegrityError
+from sqlalchemy.exc import DBAPIError
+
+from plumbing.database import refuses_values
 
 T = TypeVar("T")
-
-# what a database raises for a value that it does not take: the same work fails again
-ValueRefused = (DataError, IntegrityError)
 
 
 def write_in_halves(
@@ -24,7 +23,9 @@ def write_in_halves(
     try:
         with connection.begin_nested():
             write(items)
-    except ValueRefused as error:
+    except DBAPIError as error:
+        if not refuses_values(error):
+            raise
         if len(items) == 1:
             refuse(items[0], type(error.orig).__name__)
             return

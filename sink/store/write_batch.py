@@ -8,7 +8,9 @@ from typing import Any
 
 import structlog
 from sqlalchemy import Connection, or_, select
+from sqlalchemy.exc import DBAPIError
 
+from plumbing.database import refuses_values
 from schemas.events import SyncProgress
 from sink.batch import Batch, EntryEvents, Partition, Unread
 from sink.fold import Settled, Standing
@@ -16,7 +18,7 @@ from sink.states import State, Verdict
 from sink.store import bulk
 from sink.store.batch_rows import BatchRows, Known, Lifetime, Prepared, fold_entry
 from sink.store.entries import read_position
-from sink.store.halves import ValueRefused, write_in_halves
+from sink.store.halves import write_in_halves
 from sink.store.positions import advance
 from sink.store.progress import write_progress
 from sink.store.quarantine import keys_in_quarantine, set_aside
@@ -92,7 +94,9 @@ def write_batch(store: Store, decoded: Decoded, now_us: int) -> Written | Fenced
     try:
         try:
             return _write(store, decoded, now_us, _entries_at_once)
-        except ValueRefused as error:
+        except DBAPIError as error:
+            if not refuses_values(error):
+                raise
             name = type(error.orig).__name__
             structlog.get_logger().warning("the database refuses a part of a batch", error=name)
             return _write(store, decoded, now_us, _entries_in_halves)

@@ -10,6 +10,7 @@ from schemas.events import SyncProgress
 from tests.acceptance.world import MakeWorld, World, mapping
 from tests.contract.connectors.target import Target
 
+PAUSED_FOR_EVENTS = 6
 CUSTOMERS = "create table customers (number varchar(20) primary key, name varchar(10) not null)"
 
 
@@ -41,6 +42,16 @@ class Apps:
     def shop_rows(self) -> list[tuple[object, ...]]:
         """The records that `shop` has."""
         return list(Target("sqlite", f"sqlite:///{self.shop}").rows("select number from buyers order by 1"))
+
+
+def progress(world: World) -> list[SyncProgress]:
+    """What the workers told of their progress."""
+    return [each for each in world.events(progress=True) if isinstance(each, SyncProgress)]
+
+
+def paused_events(world: World) -> list[SyncProgress]:
+    """What the workers told of mappings that wait."""
+    return [each for each in progress(world) if each.paused_code is not None]
 
 
 @pytest.fixture
@@ -97,8 +108,7 @@ def test_the_worker_tells_that_it_lives_and_which_mapping_waits(apps: Apps) -> N
     apps.world.start()
 
     def told() -> set[tuple[str, str | None]]:
-        events = apps.world.events(progress=True)
-        return {(each.mapping, each.paused_code) for each in events if isinstance(each, SyncProgress)}
+        return {(each.mapping, each.paused_code) for each in progress(apps.world)}
 
     apps.world.until(lambda: {("customers", None), ("buyers", "unavailable")} <= told())
 
@@ -118,6 +128,20 @@ def test_partitions_that_move_meanwhile_lose_nothing(apps: Apps) -> None:
 
     assert first.running
     assert apps.shop_rows() == [("a",), ("b",), ("c",)]
+
+
+def test_partitions_that_move_when_it_is_back_leave_nothing_paused(apps: Apps) -> None:
+    first = apps.world.start()
+    apps.put("a")
+    # by then the next probe is seconds away, and the rebalance comes before it
+    apps.world.until(lambda: len(paused_events(apps.world)) >= PAUSED_FOR_EVENTS)
+
+    apps.come_back()
+    second = apps.world.start_worker()
+    apps.world.settle()
+
+    apps.world.until(lambda: not apps.world.paused("shop", first), what="the first worker goes on")
+    apps.world.until(lambda: not apps.world.paused("shop", second), what="the second worker goes on")
 
 
 def test_a_worker_that_waits_for_an_app_ends_in_time(apps: Apps) -> None:

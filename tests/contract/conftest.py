@@ -31,18 +31,31 @@ def migrated_sqlite(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return file
 
 
-@pytest.fixture(params=["postgresql", "sqlite"])
-def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
-    """An empty store of the sink, on either database."""
-    if request.param == "postgresql":
-        opened = open_store(request.getfixturevalue("migrated_postgres"))
-        _empty(opened)
-    else:
-        file = tmp_path / "database.db"
-        shutil.copy(request.getfixturevalue("migrated_sqlite"), file)
-        opened = open_store(f"sqlite:///{file}")
+@pytest.fixture
+def postgres_store(migrated_postgres: str) -> Iterator[Store]:
+    """An empty store of the sink in PostgreSQL."""
+    opened = open_store(migrated_postgres)
+    _empty(opened)
     yield opened
     opened.close()
+
+
+@pytest.fixture
+def sqlite_store(migrated_sqlite: Path, tmp_path: Path) -> Iterator[Store]:
+    """An empty store of the sink in SQLite."""
+    file = tmp_path / "database.db"
+    shutil.copy(migrated_sqlite, file)
+    opened = open_store(f"sqlite:///{file}")
+    yield opened
+    opened.close()
+
+
+@pytest.fixture(params=["postgresql", "sqlite"])
+def store(request: pytest.FixtureRequest) -> Store:
+    """An empty store of the sink, on either database."""
+    name = {"postgresql": "postgres_store", "sqlite": "sqlite_store"}[request.param]
+    found: Store = request.getfixturevalue(name)
+    return found
 
 
 def _migrate(url: str) -> None:

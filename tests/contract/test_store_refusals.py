@@ -1,9 +1,10 @@
-"""What the store promises of values that the database takes for no reason we know of, on PostgreSQL and on SQLite."""
+"""What the store promises when the database refuses a value, for a reason that we do not know of; on PostgreSQL and on SQLite."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 import pytest
+from sqlalchemy import text
 from sqlalchemy.exc import IntegrityError
 
 from schemas.events import SyncFailed
@@ -12,7 +13,7 @@ from sink.reimport import Reimported, reimport
 from sink.store import bulk, tables
 from sink.store.positions import Ingested, read_positions
 from sink.store.quarantine import Quarantined, read_quarantine
-from sink.store.store import Store, StoreAway, open_store
+from sink.store.store import Store, StoreAway
 from sink.store.write_batch import Written, decode_batch, write_batch
 from tests.contract.stored import NOW, TOPIC, entries, told
 from tests.sink_events import CODEC, failed, progress, records, resolved
@@ -24,9 +25,8 @@ _REFUSING = {
     "begin select raise(abort, 'no'); end",
 }
 # as PostgreSQL tells it, in the midst of the rows
-_FULL = f"""
-create function {_NAME}() returns trigger language plpgsql as
-$$ begin raise exception using errcode = 'disk_full'; end $$;
+_RAISING = f"""
+create function {_NAME}() returns trigger language plpgsql as $$ begin %s; return new; end $$;
 create trigger {_NAME} before insert on instep_entry for each row execute function {_NAME}()
 """
 _TAKING = {
@@ -79,7 +79,7 @@ def test_what_the_database_refuses_is_in_quarantine_with_its_bytes_and_why(store
     assert (written.counts["failed", "new"], written.counts["failed", "quarantined"]) == (9, 2)
 
 
-def test_answers_and_resolutions_beside_a_refused_entry_are_kept(store: Store) -> None:
+def test_a_resolution_beside_a_refused_entry_is_kept(store: Store) -> None:
     told(store, failed("R1"))
     with _refusing(store):
         told(store, failed("BAD", 1), resolved(failed("R1")))
@@ -120,14 +120,28 @@ def test_rows_that_are_there_already_are_refused_as_sqlalchemy_tells_it(store: S
         bulk.insert_rows(connection, tables.payload, [row, row])
 
 
-def test_disk_that_fills_up_while_rows_are_copied_leaves_the_store_away(migrated_postgres: str) -> None:
-    store = open_store(migrated_postgres)
+@contextmanager
+def _raising(store: Store, statement: str) -> Iterator[None]:
+    """Have PostgreSQL do this before each new entry."""
     with store.writing() as connection:
-        connection.exec_driver_sql(_FULL)
+        connection.execute(text(_RAISING % statement))
     try:
-        with pytest.raises(StoreAway):
-            told(store, failed("FULL", 0))
+        yield
     finally:
         with store.writing() as connection:
             connection.exec_driver_sql(f"drop function {_NAME} cascade")
-        store.close()
+
+
+def test_disk_that_fills_up_while_rows_are_copied_leaves_the_store_away(postgres_store: Store) -> None:
+    statement = "raise exception using errcode = 'disk_full'"
+    with _raising(postgres_store, statement), pytest.raises(StoreAway):
+        told(postgres_store, failed("FULL", 0))
+
+
+def test_what_a_trigger_raises_is_refused_and_its_words_are_not_told(postgres_store: Store) -> None:
+    statement = "if new.record_id = 'BAD' then raise exception 'secret %', new.message; end if"
+    with _raising(postgres_store, statement):
+        told(postgres_store, failed("R1", 0), failed("BAD", 1))
+    assert [each.record_id for each in entries(postgres_store)] == ["R1"]
+    reason = "the sink's database refuses it (RaiseException)"
+    assert [each.reason for each in _quarantined(postgres_store)] == [reason]

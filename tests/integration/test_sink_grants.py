@@ -13,7 +13,7 @@ from tests.conftest import CreateTopic
 from tests.integration.sink_running import RunningSink, SinkSetup, eventually, running, send
 from tests.services.kafka import Kafka, KafkaServer
 from tests.services.postgres import Postgres
-from tests.sink_events import failed
+from tests.sink_events import failed, progress
 
 ENDS_WITHIN_S = 10
 
@@ -68,6 +68,19 @@ def test_a_grant_that_is_taken_away_while_it_runs_is_told_and_waited_for(granted
         eventually(lambda: [each.record_id for each in granted.setup.entries()] == ["A"])
         eventually(sink.is_ready)
         assert "Traceback" not in sink.log.read_text()
+
+
+def test_a_refusal_of_what_is_no_entry_is_told_and_waited_for(granted: Granted) -> None:
+    granted.do(f"grant create on schema public to {granted.role}")
+    with running(granted.setup) as sink:
+        granted.do("alter table instep_worker_progress add constraint refuses check (worker = 'none')")
+        send(granted.setup.bootstrap, granted.setup.topic, [failed("A"), progress()])
+        eventually(lambda: "CheckViolation" in sink.get("/readyz")[1])
+
+        granted.do("alter table instep_worker_progress drop constraint refuses")
+
+        eventually(lambda: [each.record_id for each in granted.setup.entries()] == ["A"])
+        eventually(sink.is_ready)
 
 
 def test_a_sink_that_loses_kafka_while_its_database_refuses_ends_in_time(
