@@ -324,10 +324,18 @@ class Lane:
             self.world.log.warning("paused", app=app, code=fault.code, attempt=attempt, detail=fault.detail)
         self.paused = fault
         self.world.metrics.paused.labels(app).set(1)
-        self.wait(probe_delay_s(attempt, self.jitter()))
+        try:
+            self.wait(probe_delay_s(attempt, self.jitter()))
+        except Abandoned:
+            # whoever works on it next pauses anew if need be; this lane may never work again
+            self._unpause(app)
+            raise
 
     def _resume(self, app: str) -> None:
         self.world.log.info("resumed", app=app)
+        self._unpause(app)
+
+    def _unpause(self, app: str) -> None:
         self.paused = None
         self.world.metrics.paused.labels(app).set(0)
 
