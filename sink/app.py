@@ -25,6 +25,7 @@ from sink.actions import now_us
 from sink.bookkeeper import Bookkeeper
 from sink.chores import Chore
 from sink.foreign import loop as foreign
+from sink.foreign.letter import letter_readers
 from sink.janitor import Janitor
 from sink.job_runner import JobRunner
 from sink.metrics import SinkMetrics
@@ -266,7 +267,8 @@ def _chores(
             metrics.purged(what, number)
 
     def import_again() -> None:
-        done = reimport(store, codec, now_us(), newer_only=True)
+        letters = letter_readers(config.sink.foreign)
+        done = reimport(store, codec, letters, now_us(), newer_only=True)
         if done.imported:
             structlog.get_logger().info("quarantined messages imported", number=done.imported)
 

@@ -1,12 +1,14 @@
 """Quarantined messages once more, for when this program can read what an older one could not."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import groupby
+from operator import attrgetter
 
 from sqlalchemy import Connection
 
 from schemas.codec import Codec
-from sink.batch import Batch, EntryEvents
+from sink.batch import Batch, EntryEvents, ReadLetter
 from sink.store.halves import write_in_halves
 from sink.store.progress import write_progress
 from sink.store.quarantine import Place, Quarantined, read_quarantine, remove
@@ -24,8 +26,13 @@ class Reimported:
     kept: int
 
 
-def reimport(store: Store, codec: Codec, now_us: int, *, newer_only: bool = False) -> Reimported:
-    """Read the messages in quarantine again, in the order of their topics; raises what StoreAway lists."""
+def reimport(
+    store: Store, codec: Codec, letters: Mapping[str, ReadLetter], now_us: int, *, newer_only: bool = False
+) -> Reimported:
+    """Read the messages in quarantine again, in the order of their topics; raises what StoreAway lists.
+
+    `letters` reads those of dead letter topics: the database refused them once.
+    """
     imported = kept = 0
     last: Place | None = None
     while True:
@@ -33,9 +40,9 @@ def reimport(store: Store, codec: Codec, now_us: int, *, newer_only: bool = Fals
             page = read_quarantine(connection, after=last, limit=_PAGE, newer_only=newer_only, lock=True)
             if not page:
                 return Reimported(imported, kept)
-            batch, readable = _read(codec, page)
+            batch, readable = _read(codec, letters, page)
             refused = _write(connection, batch, now_us)
-            readable = [message for message in readable if message.key not in refused]
+            readable = [message for message in readable if message.id not in refused]
             write_progress(connection, batch.latest_progress())
             remove(connection, [message.id for message in readable])
         imported += len(readable)
@@ -43,27 +50,39 @@ def reimport(store: Store, codec: Codec, now_us: int, *, newer_only: bool = Fals
         last = page[-1].place
 
 
-def _write(connection: Connection, batch: Batch, now_us: int) -> set[bytes]:
-    """Write the entries; returns the keys of those that the database still refuses."""
-    refused: set[bytes] = set()
+def _write(connection: Connection, batch: Batch, now_us: int) -> set[int]:
+    """Write the entries; returns the ids of the messages that the database still refuses."""
+    refused: set[int] = set()
 
     def write(some: Sequence[EntryEvents]) -> None:
         write_entries(connection, batch, some, now_us, all_failures=True)
 
-    write_in_halves(connection, list(batch.entries()), write, lambda events, _: refused.add(events.key))
+    def refuse(events: EntryEvents, _: str) -> None:
+        refused.update(heard.message.id for heard in events.heard)
+
+    write_in_halves(connection, list(batch.entries()), write, refuse)
     return refused
 
 
-def _read(codec: Codec, page: Sequence[Quarantined]) -> tuple[Batch, list[Quarantined]]:
-    trial = Batch(codec, keep_values=True)
-    trial.add(("", 0), page, None, -1)
+def _read(
+    codec: Codec, letters: Mapping[str, ReadLetter], page: Sequence[Quarantined]
+) -> tuple[Batch, list[Quarantined]]:
+    trial = _gather(codec, {}, [message for message in page if message.topic not in letters])
     for heard in (each for events in trial.heard.values() for each in events):
         trial.decode(heard)
     trial.latest_progress()
     # what follows an unreadable message of its record waits with it
     unread = {unread.message.key for unread in trial.unread}
-    readable = [message for message in page if message.key is not None and message.key not in unread]
-    batch = Batch(codec, keep_values=True)
-    if readable:
-        batch.add(("", 0), readable, None, -1)
-    return batch, readable
+    readable = [
+        message
+        for message in page
+        if message.topic in letters or (message.key is not None and message.key not in unread)
+    ]
+    return _gather(codec, letters, readable), readable
+
+
+def _gather(codec: Codec, letters: Mapping[str, ReadLetter], messages: Sequence[Quarantined]) -> Batch:
+    batch = Batch(codec, keep_values=True, letters=letters)
+    for topic, some in groupby(messages, attrgetter("topic")):
+        batch.add((topic, 0), list(some), None, -1)
+    return batch

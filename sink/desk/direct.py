@@ -24,6 +24,7 @@ from sink.desk.selection import (
     whole_ids,
     write_cursor,
 )
+from sink.foreign.letter import letter_readers
 from sink.reimport import Reimported
 from sink.states import Verdict
 from sink.store.entries import (
@@ -140,7 +141,9 @@ class DirectDesk:
     def reimport(self) -> Reimported:
         """Read the messages in quarantine again."""
         with ExitStack() as closing:
-            return reimport.reimport(self._store, open_codec(self._config.kafka, closing), self._clock_us())
+            codec = open_codec(self._config.kafka, closing)
+            letters = letter_readers(self._config.sink.foreign)
+            return reimport.reimport(self._store, codec, letters, self._clock_us())
 
     def _tallies(self, wanted: Filter) -> list[Tally]:
         if not wanted.states:

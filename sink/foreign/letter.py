@@ -6,9 +6,10 @@ had to be changed or cut carries a part of the hash.
 
 import hashlib
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any
 
 import orjson
@@ -80,6 +81,11 @@ def read_letter(message: Any, topic: ForeignTopicConfig) -> Letter:
     failure = _failure(told, original, position, topic)
     key = record_key(failure.mapping, failure.direction, failure.source.record_id)
     return Letter(key, str(told.program), at_ms, failure)
+
+
+def letter_readers(topics: Iterable[ForeignTopicConfig]) -> dict[str, Callable[[Any], Letter]]:
+    """Return, by the names of dead letter topics, what reads their messages."""
+    return {each.topic: partial(read_letter, topic=each) for each in topics}
 
 
 def _failure(

@@ -11,7 +11,7 @@ from schemas.codec import Codec
 from schemas.config.model import Config
 from sink.actions import now_us
 from sink.chores import Chore
-from sink.foreign.letter import read_letter
+from sink.foreign.letter import letter_readers
 from sink.foreign.sending import LetterReplays
 from sink.health import Pulse
 from sink.ingest import Hears, Ingest, IngestMetrics
@@ -35,7 +35,7 @@ def read(
     consumer = kafka.until_reachable(partial(open_consumer, group), stop)
     if consumer is None:
         return
-    letters = {topic.topic: partial(read_letter, topic=topic) for topic in config.sink.foreign}
+    letters = letter_readers(config.sink.foreign)
     hears = Hears(tuple(letters), READING, letters, needed=False)
     try:
         Ingest(store, consumer, Codec(), hears, metrics=metrics, pulse=pulse, clock_us=now_us).run(stop)

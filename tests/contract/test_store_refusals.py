@@ -7,8 +7,10 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.exc import IntegrityError
 
+from schemas.config.process import ForeignTopicConfig
 from schemas.events import SyncFailed
 from sink.batch import Batch, ValueDroppedError
+from sink.foreign.letter import letter_readers
 from sink.reimport import Reimported, reimport
 from sink.store import bulk, tables
 from sink.store.positions import Ingested, read_positions
@@ -16,6 +18,7 @@ from sink.store.quarantine import Quarantined, read_quarantine
 from sink.store.store import Store, StoreAway
 from sink.store.write_batch import Written, decode_batch, write_batch
 from tests.contract.stored import NOW, TOPIC, entries, told
+from tests.dead_letters import OWN, Message, connect
 from tests.sink_events import CODEC, failed, progress, records, resolved
 
 _NAME = "instep_test_refuses"
@@ -108,10 +111,25 @@ def test_flood_of_a_refused_record_is_read_again_with_its_bytes(store: Store) ->
 def test_refused_messages_stay_in_quarantine_until_the_database_takes_them(store: Store) -> None:
     with _refusing(store):
         told(store, failed("R1", 0), failed("BAD", 1))
-        assert reimport(store, CODEC, NOW) == Reimported(0, 1)
-    assert reimport(store, CODEC, NOW) == Reimported(1, 0)
+        assert reimport(store, CODEC, {}, NOW) == Reimported(0, 1)
+    assert reimport(store, CODEC, {}, NOW) == Reimported(1, 0)
     assert sorted(each.record_id for each in entries(store)) == ["BAD", "R1"]
     assert _quarantined(store) == []
+
+
+def test_a_refused_dead_letter_is_kept_as_it_came_and_imported_later(store: Store) -> None:
+    letters = letter_readers([ForeignTopicConfig(topic="orders.dlq", mapping="letters")])
+    message = Message(3, b"BAD", headers=(*OWN, *connect()), partition=0, timestamp=1_700_000_000_000)
+    batch = Batch(CODEC, letters=letters)
+    batch.add(("orders.dlq", 0), [message], None, -1)
+    with _refusing(store):
+        assert isinstance(write_batch(store, decode_batch(batch, NOW), NOW), Written)
+        assert [(each.key, each.value, each.headers) for each in _quarantined(store)] == [
+            (message.key, message.value, tuple(message.headers))
+        ]
+        assert reimport(store, CODEC, letters, NOW) == Reimported(0, 1)
+    assert reimport(store, CODEC, letters, NOW) == Reimported(1, 0)
+    assert [each.record_id for each in entries(store)] == ["BAD"]
 
 
 def test_rows_that_are_there_already_are_refused_as_sqlalchemy_tells_it(store: Store) -> None:

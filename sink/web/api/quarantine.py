@@ -12,6 +12,7 @@ from plumbing.codec import open_codec
 from sink.actions import now_us
 from sink.desk.selection import WrongUse
 from sink.desk.wire import QuarantineView, ReimportedView, UnreadableView, moment
+from sink.foreign.letter import letter_readers
 from sink.reimport import reimport
 from sink.store import audit
 from sink.store.audit import DONE, Deed
@@ -59,7 +60,8 @@ def show_bytes(message_id: MessageId, _person: Admin, web: WebDep) -> Response:
 def reimport_all(person: Admin, web: WebDep, _key: IdempotencyKey = None) -> ReimportedView:
     """Read the messages in quarantine again, as after an upgrade; a sink does so for newer ones when it starts."""
     with ExitStack() as closing:
-        done = reimport(web.store, open_codec(web.config.kafka, closing), web.clock_us())
+        letters = letter_readers(web.config.sink.foreign)
+        done = reimport(web.store, open_codec(web.config.kafka, closing), letters, web.clock_us())
     actor = actor_of(person)
     with web.store.writing() as connection:
         deed = Deed(actor.name, actor.via, "reimport", "quarantine", done.imported, DONE)

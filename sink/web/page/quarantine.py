@@ -7,6 +7,7 @@ from fastapi import APIRouter, HTTPException, Query
 from fastapi.responses import HTMLResponse, RedirectResponse
 
 from plumbing.codec import open_codec
+from sink.foreign.letter import letter_readers
 from sink.reimport import reimport
 from sink.store import audit
 from sink.store.audit import DONE, Deed
@@ -60,7 +61,8 @@ def import_again(person: Admin, page: PageDep) -> RedirectResponse:
     web = page.web
     now_us = web.clock_us()
     with ExitStack() as closing:
-        done = reimport(web.store, open_codec(web.config.kafka, closing), now_us)
+        letters = letter_readers(web.config.sink.foreign)
+        done = reimport(web.store, open_codec(web.config.kafka, closing), letters, now_us)
     with web.store.writing() as connection:
         audit.record(
             connection, Deed(person.name, person.via, "reimport", "quarantine", done.imported, DONE), now_us
