@@ -1,0 +1,38 @@
+"""What a worker asks its apps before it polls."""
+
+from dataclasses import dataclass, field
+from types import SimpleNamespace
+from typing import cast
+
+from schemas.config.model import Config
+from tests.unit.worker.test_loop import a_mapping
+from worker.connectors.protocol import Refused
+from worker.fault import Fault
+from worker.lane import Lane
+from worker.opening import compile_plans
+
+
+@dataclass(slots=True)
+class Away:
+    """A connector whose app does not answer; it notes what it was asked for."""
+
+    asked: list[str] = field(default_factory=list)
+
+    def describe(self, entity: str) -> Refused:
+        """Note the entity, and refuse."""
+        self.asked.append(entity)
+        return Refused(Fault("unavailable"))
+
+
+def test_an_app_that_does_not_answer_is_asked_for_one_of_its_mappings_alone() -> None:
+    connectors = {"crm": Away(), "shop": Away()}
+    apps = {"a": "crm", "b": "crm", "c": "shop"}
+    mappings = {name: a_mapping("topic", app) for name, app in apps.items()}
+    lane = SimpleNamespace(
+        world=SimpleNamespace(apps=apps), plans={}, connector_of=lambda name: connectors[apps[name]]
+    )
+
+    wrong = compile_plans(cast(Lane, lane), cast(Config, SimpleNamespace(mappings=mappings)))
+
+    assert (wrong, lane.plans) == ([], {})
+    assert [len(each.asked) for each in connectors.values()] == [1, 1]
