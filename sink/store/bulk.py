@@ -5,7 +5,6 @@ from functools import cache
 from itertools import chain
 from typing import Any
 
-import psycopg
 from sqlalchemy import (
     BigInteger,
     BindParameter,
@@ -135,6 +134,7 @@ def _copy(
     connection: Connection, table: Table, target: str, names: Sequence[str], rows: Sequence[Row]
 ) -> None:
     driver: Any = connection.connection.driver_connection
+    driver_error: type[Exception] = connection.dialect.loaded_dbapi.Error
     statement = f"COPY {target} ({_listed(names)}) FROM STDIN (FORMAT BINARY)"
     try:
         with driver.cursor() as cursor, cursor.copy(statement) as copy:
@@ -142,9 +142,9 @@ def _copy(
             write_row = copy.write_row
             for row in rows:
                 write_row(row)
-    except psycopg.Error as error:
+    except driver_error as error:
         # of its own statements SQLAlchemy raises its own errors, by which all others tell what is the case
-        raise DBAPIError.instance(statement, None, error, psycopg.Error, hide_parameters=True) from error
+        raise DBAPIError.instance(statement, None, error, driver_error, hide_parameters=True) from error
 
 
 def _wire_type(column: Column[Any]) -> str:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from types import SimpleNamespace
 from typing import Any
 
 import orjson
@@ -21,7 +22,7 @@ from sink.store.filtering import (
     matching,
 )
 from sink.store.pages import BY_GROUP_UP_TO, is_by_group, newest_by_kind, page_ids
-from sink.store.rows import read_attempts, read_headers
+from sink.store.rows import ENTRY_COLUMNS, read_attempts, read_headers
 from sink.store.tables import entry, payload, replay
 
 PAGE = 500
@@ -168,8 +169,10 @@ def read_original(connection: Connection, payload_id: str | None) -> OriginalRec
     return None if row is None else OriginalRecord(row.key, row.value, read_headers(row.headers))
 
 
-def read_entry(row: Row[Any]) -> Entry:
-    """Return a row of the entry table as an entry."""
+def read_entry(found: Row[Any]) -> Entry:
+    """Return a row of the whole entry table as an entry."""
+    # a database's row looks each attribute up by its name, which was most of what this costs
+    row = SimpleNamespace(**dict(zip(ENTRY_COLUMNS, found, strict=True)))
     return Entry(
         id=row.id,
         key=row.key,
@@ -178,7 +181,7 @@ def read_entry(row: Row[Any]) -> Entry:
         record_id=row.record_id,
         state=State(row.state),
         row_version=row.row_version,
-        count=row._mapping["count"],  # noqa: SLF001  public, in spite of its name; the `count` of a row is a tuple's method
+        count=row.count,
         category=row.category,
         code=row.code,
         scope=row.scope,
