@@ -8,10 +8,10 @@ export PYTHONDONTWRITEBYTECODE :=
 # One command a line in a POSIX shell that stops at the first error.
 .SHELLFLAGS := -eu -c
 .DEFAULT_GOAL := help
-.PHONY: help venv demo test unit lint bench soak docs screenshots clean
+.PHONY: help venv demo test unit lint services bench soak docs screenshots clean
 
 help:  ## list the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 venv: .venv/installed  ## make the virtual environment (.venv) with pinned versions
 
@@ -27,28 +27,27 @@ lint: venv  ## ruff and mypy --strict
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy --strict
 
+services: venv  ## install the servers that tests start, where they are absent
+	$(BIN)/python -m tests.services install
+
 unit: venv  ## the instant tests alone
 	$(BIN)/pytest tests/unit
 
 test: venv  ## everything, with a real Kafka, PostgreSQL and MariaDB (installed when absent)
-	$(BIN)/python -m tests.services install
-	$(MAKE) --no-print-directory lint
+	$(MAKE) --no-print-directory --jobs=2 services lint
 	$(BIN)/python -m tests.services run $(BIN)/pytest -m "not soak" -n 4 --dist worksteal
 
-soak: venv  ## kill workers and sink at random for ten minutes (or INSTEP_SOAK_MINUTES)
-	$(BIN)/python -m tests.services install
+soak: services  ## kill workers and sink at random for ten minutes (or INSTEP_SOAK_MINUTES)
 	$(BIN)/pytest -m soak -s
 
-bench: venv  ## measure against the bare loop and the JDBC sink; see benchmarks/RESULTS.md
+bench: services  ## measure against the bare loop and the JDBC sink; see benchmarks/RESULTS.md
 	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[bench]'
-	$(BIN)/python -m tests.services install
 	$(BIN)/python -m benchmarks $(BENCH)
 
 docs: venv  ## regenerate the generated pages in docs/
 	$(BIN)/python -m docs.generate
 
-screenshots: venv  ## take the pictures in docs/screenshots anew, with a real browser
-	$(BIN)/python -m tests.services install
+screenshots: services  ## take the pictures in docs/screenshots anew, with a real browser
 	rm -f docs/screenshots/*.png
 	INSTEP_SCREENSHOTS=docs/screenshots $(BIN)/python -m tests.services run $(BIN)/pytest -q tests/acceptance/test_page.py -k shuts_anybody_out
 
