@@ -33,9 +33,10 @@ services: venv  ## install the servers that tests start, where they are absent
 unit: venv  ## the instant tests alone
 	$(BIN)/pytest tests/unit
 
+# six at once: they wait more than they compute
 test: venv  ## everything, with a real Kafka, PostgreSQL and MariaDB (installed when absent)
 	$(MAKE) --no-print-directory --jobs=2 services lint
-	$(BIN)/python -m tests.services run $(BIN)/pytest -m "not soak" -n 4 --dist worksteal
+	$(BIN)/python -m tests.services run $(BIN)/pytest -m "not soak" -n 6 --dist worksteal
 
 soak: services  ## kill workers and sink at random for ten minutes (or INSTEP_SOAK_MINUTES)
 	$(BIN)/pytest -m soak -s

@@ -74,6 +74,10 @@ class Entry:
     origin: str
 
 
+_MADE = {"state", "parameters", "attempts", "waits_for", "source", "position", "target"}
+_AS_STORED = tuple(name for name in Entry.__dataclass_fields__ if name not in _MADE)
+
+
 @dataclass(frozen=True, slots=True)
 class Replay:
     """One replay of an entry, as it was asked for and how it ended."""
@@ -172,45 +176,17 @@ def read_original(connection: Connection, payload_id: str | None) -> OriginalRec
 def read_entry(found: Row[Any]) -> Entry:
     """Return a row of the whole entry table as an entry."""
     # a database's row looks each attribute up by its name, which was most of what this costs
-    row = SimpleNamespace(**dict(zip(ENTRY_COLUMNS, found, strict=True)))
+    stored = dict(zip(ENTRY_COLUMNS, found, strict=True))
+    row = SimpleNamespace(**stored)
     return Entry(
-        id=row.id,
-        key=row.key,
-        mapping=row.mapping,
-        direction=row.direction,
-        record_id=row.record_id,
+        **{name: stored[name] for name in _AS_STORED},
         state=State(row.state),
-        row_version=row.row_version,
-        count=row.count,
-        category=row.category,
-        code=row.code,
-        scope=row.scope,
-        message=row.message,
         parameters=orjson.loads(row.parameters),
-        failure_id=row.failure_id,
-        attempt=row.attempt,
         attempts=read_attempts(row.attempts),
-        first_failed_us=row.first_failed_us,
-        last_failed_us=row.last_failed_us,
-        retry_at_us=row.retry_at_us,
         waits_for=None if row.waits_for is None else RecordReference(**orjson.loads(row.waits_for)),
         source=RecordReference(row.source_app, row.source_entity, row.record_id, row.source_link),
         position=read_position(row),
         target=RecordReference(row.target_app, row.target_entity, row.target_record_id, row.target_link),
-        exception_type=row.exception_type,
-        top_frame=row.top_frame,
-        trace=row.trace,
-        worker=row.worker,
-        worker_version=row.worker_version,
-        payload_id=row.payload_id,
-        resolved_by=row.resolved_by,
-        outcome=row.outcome,
-        closed_us=row.closed_us,
-        closed_by=row.closed_by,
-        reason=row.reason,
-        group_id=row.group_id,
-        failed_replays=row.failed_replays,
-        origin=row.origin,
     )
 
 

@@ -26,7 +26,7 @@ SQL = (
 
 
 def operations(sink: Served) -> Iterator[tuple[str, str, dict[str, Any]]]:
-    document = httpx2.get(f"{sink.url}/api/openapi.json").json()
+    document = httpx2.get(f"{sink.url}/api/openapi.json", timeout=30).json()
     for path, methods in document["paths"].items():
         for method, operation in methods.items():
             yield path, method, operation
@@ -131,7 +131,7 @@ def test_bug_of_ours_is_500_and_tells_nothing_of_itself(sink: Served, api: Api) 
 def test_store_that_is_away_is_503_and_health_answers_all_the_same(tmp_path: Any) -> None:
     url = "postgresql://nobody@127.0.0.1:9/nothing"
     config = SinkSetup(tmp_path, "127.0.0.1:9", "errors", "g.replay", url, {}).config()
-    with served(config, url) as running, httpx2.Client(base_url=running.url) as client:
+    with served(config, url) as running, httpx2.Client(base_url=running.url, timeout=30) as client:
         assert client.get("/livez").status_code == 200
         response = client.get("/api/v1/entries")
         assert problem(response)["status"] == 503

@@ -50,7 +50,7 @@ def test_with_a_token_a_sink_serves_beyond_its_machine(tmp_path: Path) -> None:
     log = tmp_path / "log"
     sink = Running(["sink", "-c", str(file)], log, folder=tmp_path)
     try:
-        with httpx2.Client(base_url=f"http://127.0.0.1:{port}", trust_env=False) as client:
+        with httpx2.Client(base_url=f"http://127.0.0.1:{port}", timeout=30, trust_env=False) as client:
             transport_up(client)
             assert client.get("/api/v1/entries").status_code == 401
             bearer = {"Authorization": f"Bearer {made.stdout.strip()}"}
