@@ -9,7 +9,8 @@ _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 def inert(text: str) -> str:
     """Return text in which every character that does not stand for itself is an escape (a backslash and a number)."""
-    if text.isascii() and text.isprintable():
+    # what is printable is active nowhere
+    if text.isprintable():
         return text
     return "".join(_escape(c) if unicodedata.category(c) in _ACTIVE else c for c in text)
 

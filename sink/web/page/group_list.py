@@ -10,10 +10,12 @@ from fastapi.responses import HTMLResponse
 from schemas.catalogue import catalogue
 from sink.desk.selection import read_cursor, write_cursor
 from sink.groups import GroupState
+from sink.states import State as EntryState
 from sink.store.groups import Group, GroupFilter, count_groups, group_key, read_groups
 from sink.store.jobs import Job
 from sink.web.access.need import Viewer
 from sink.web.access.person import Person
+from sink.web.page import words
 from sink.web.page.group_jobs import jobs_of_groups
 from sink.web.page.jobs_shown import JobLine, job_line
 from sink.web.page.list_query import Chip
@@ -30,6 +32,13 @@ _SHOWN = {
     "resolved": ("Resolved", (GroupState.RESOLVED,)),
 }
 
+_STANDING = {
+    EntryState.OPEN: "open",
+    EntryState.UNCONFIRMED: "unconfirmed",
+    EntryState.WAITING: "healing",
+    EntryState.REPLAYING: "replaying",
+}
+
 State = Annotated[str, Query(pattern="^(muted|resolved)?$")]
 Mapping = Annotated[str, Query(max_length=200)]
 After = Annotated[str | None, Query(max_length=100)]
@@ -37,10 +46,15 @@ After = Annotated[str | None, Query(max_length=100)]
 
 @dataclass(frozen=True, slots=True)
 class GroupLine:
-    """A group with its title, what its entries say, its small picture, and the replay of its entries, if there is one."""
+    """A group with its title, what its entries say, its small picture, and the replay of its entries, if there is one.
+
+    `dot` is the kind of its dot, `numbers` how many entries stand where, in words.
+    """
 
     group: Group
     title: str
+    dot: str
+    numbers: str
     wording: str
     picture: Picture
     job: JobLine | None
@@ -68,7 +82,35 @@ def group_line(found: Group, job: Job | None, now_us: int) -> GroupLine:
     title = found.code if known is None else known.title
     # where the numbers of records stood
     wording = found.message.replace("#", "…")
-    return GroupLine(found, title, wording, bars(found.hours), None if job is None else job_line(job, now_us))
+    return GroupLine(
+        group=found,
+        title=title,
+        dot=_dot(found),
+        numbers=_numbers(found),
+        wording=wording,
+        picture=bars(found.hours),
+        job=None if job is None else job_line(job, now_us),
+    )
+
+
+def _dot(found: Group) -> str:
+    """Return the kind of a group's dot: red where a person is needed, amber where all of it heals itself."""
+    if found.state in {GroupState.MUTED, GroupState.RESOLVED}:
+        return found.state
+    if not found.states.keys().isdisjoint({EntryState.OPEN, EntryState.UNCONFIRMED}):
+        return EntryState.OPEN
+    return EntryState.REPLAYING if EntryState.REPLAYING in found.states else EntryState.WAITING
+
+
+def _numbers(found: Group) -> str:
+    there = [(name, found.states[state]) for state, name in _STANDING.items() if state in found.states]
+    match there:
+        case []:
+            return f"{words.number(found.closed)} closed"
+        case [(name, _)]:
+            return name
+        case _:
+            return ", ".join(f"{words.number(number)} {name}" for name, number in there)
 
 
 def _list(

@@ -1,7 +1,6 @@
 """Pages from templates, each within the frame that all share."""
 
 from dataclasses import dataclass
-from datetime import UTC
 from functools import cache
 from typing import Annotated, Any
 from urllib.parse import urlsplit
@@ -121,7 +120,7 @@ def web_link(address: str | None) -> str | None:
 
 def exact(us: int | None) -> str:
     """Return a moment to the second, in UTC."""
-    return "" if us is None else f"{from_us(us).astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"
+    return "" if us is None else f"{from_us(us).isoformat(' ', 'seconds').removesuffix('+00:00')} UTC"
 
 
 def _inert(text: object) -> str:
