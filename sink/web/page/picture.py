@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 _GAP = 1
 _BAR = 3
@@ -27,7 +28,7 @@ def bars(values: Sequence[int], height: int = 28) -> Picture:
     quiet = "".join(_bar(index, _LEAST, height) for index, value in enumerate(values) if value <= 0)
     loud = "".join(
         # what is not nothing can be told from nothing
-        _bar(index, max(2 * _LEAST, height * value / most), height)
+        _bar(index, max(2 * _LEAST, round(height * value / most, 1)), height)
         for index, value in enumerate(values)
         if value > 0
     )
@@ -40,6 +41,8 @@ def add_up(values: Sequence[int], parts: int) -> list[int]:
     return [sum(values[start : start + size]) for start in range(0, len(values), size)]
 
 
+# a page has a thousand of them, and few are unlike all others
+@lru_cache(maxsize=4096)
 def _bar(index: int, high: float, height: int) -> str:
     """Draw a bar that stands on the ground: up, to the right, down, and back."""
-    return f"M{index * (_BAR + _GAP)} {height}v-{high:.4g}h{_BAR}v{high:.4g}z"
+    return f"M{index * (_BAR + _GAP)} {height}v-{high:g}h{_BAR}v{high:g}z"
