@@ -6,10 +6,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import structlog
+from sqlalchemy.exc import DBAPIError
 
-from plumbing.database import unreachable_reason
+from plumbing.database import refuses_values, unreachable_reason
 from sink.health import Pulse
-from sink.store.store import StoreAway
 
 # work that takes long is done less often: it may have a tenth of the time
 REST = 10
@@ -27,7 +27,7 @@ class Chore:
 
 
 def run_chores(loop: str, chores: Sequence[Chore], pulse: Pulse, stop: threading.Event) -> None:
-    """Do each piece of work at its pace until `stop`; while the store is away, try again later. `loop` names the thread."""
+    """Do each piece of work at its pace until `stop`; what the store does not do is tried again later. `loop` names the thread."""
     log = structlog.get_logger()
     due = {chore.name: 0.0 for chore in chores}
     while not stop.is_set():
@@ -38,8 +38,10 @@ def run_chores(loop: str, chores: Sequence[Chore], pulse: Pulse, stop: threading
                 continue
             try:
                 chore.work()
-            except StoreAway as error:
-                log.warning("the store is away; later", chore=chore.name, reason=unreachable_reason(error))
+            except DBAPIError as error:
+                # one that is refused keeps neither the others nor ingest from their work
+                said = "the store refuses it; later" if refuses_values(error) else "the store is away; later"
+                log.warning(said, chore=chore.name, reason=unreachable_reason(error))
             ended = time.monotonic()
             due[chore.name] = ended + max(chore.every_s, chore.rest * (ended - began))
         stop.wait(max(0.05, min(_LONGEST_WAIT_S, min(due.values()) - time.monotonic())))

@@ -83,6 +83,21 @@ def test_a_refusal_of_what_is_no_entry_is_told_and_waited_for(granted: Granted) 
         eventually(sink.is_ready)
 
 
+def test_a_refusal_that_a_chore_meets_is_told_and_keeps_nobody_from_work(granted: Granted) -> None:
+    granted.do(f"grant create on schema public to {granted.role}")
+    with running(granted.setup) as sink:
+        granted.do("alter table instep_tally add constraint refuses check (entries < 0)")
+        send(granted.setup.bootstrap, granted.setup.topic, [failed("A")])
+        eventually(lambda: "the store refuses it" in sink.log.read_text())
+
+        send(granted.setup.bootstrap, granted.setup.topic, [failed("B")])
+
+        eventually(lambda: {each.record_id for each in granted.setup.entries()} == {"A", "B"})
+        assert sink.get("/readyz")[0] == 200
+        assert "CheckViolation" in sink.log.read_text()
+        assert "Traceback" not in sink.log.read_text()
+
+
 def test_a_sink_that_loses_kafka_while_its_database_refuses_ends_in_time(
     granted: Granted, own_kafka: KafkaServer
 ) -> None:
