@@ -28,6 +28,9 @@ BUSY_TIMEOUT_MS = 10_000
 READ_ONLY = "instep_read_only"
 """Execution option of a connection that only reads: on SQLite its transaction then keeps nobody from writing."""
 
+Bind = Connection | Engine
+"""What tells of which database a statement is made for."""
+
 _TEXTS = ARRAY(Text)
 # https://www.postgresql.org/docs/current/errcodes-appendix.html: raise_exception
 _RAISED = "P0001"
@@ -52,9 +55,9 @@ def open_engine(url: str | SecretStr, *, name: str = "instep", **options: Any) -
     return engine
 
 
-def among(connection: Connection, column: ColumnElement[Any], values: Iterable[str]) -> ColumnElement[bool]:
+def among(bind: Bind, column: ColumnElement[Any], values: Iterable[str]) -> ColumnElement[bool]:
     """Return the condition that a text column has one of the values, with one parameter however many they are."""
-    if connection.dialect.name == "postgresql":
+    if bind.dialect.name == "postgresql":
         # not any_, which leaves a cycle around the values
         return column == func.any(bindparam(None, list(values), type_=_TEXTS), type_=Text)
     listed = func.json_each(orjson.dumps(list(values)).decode()).table_valued("value")

@@ -1,6 +1,7 @@
 """Which entries are meant: filters as conditions of queries."""
 
 from dataclasses import dataclass, replace
+from functools import cache
 from typing import Any
 
 from sqlalchemy import (
@@ -17,6 +18,7 @@ from sqlalchemy import (
     tuple_,
 )
 
+from plumbing.database import Bind
 from sink.states import CLOSED, RELEVANT, State
 from sink.store import bulk
 from sink.store.counts import counted
@@ -66,7 +68,7 @@ def matching(connection: Connection, query: Select[Any], wanted: Filter) -> Sele
     return query.where(*kind(connection, entry, wanted), *times(wanted))
 
 
-def kind(connection: Connection, of: FromClause, wanted: Filter) -> list[ColumnElement[bool]]:
+def kind(bind: Bind, of: FromClause, wanted: Filter) -> list[ColumnElement[bool]]:
     """Return the conditions on what entries and counts both have: state, mapping, category, code, group, and whose it is."""
     conditions = []
     if wanted.states and frozenset(wanted.states) == RELEVANT:
@@ -75,7 +77,7 @@ def kind(connection: Connection, of: FromClause, wanted: Filter) -> list[ColumnE
     elif wanted.states and frozenset(wanted.states) == CLOSED:
         conditions.append(and_(text(f"{of.description}.{CLOSED_STATES}")))
     elif wanted.states:
-        conditions.append(bulk.among(connection, of.c.state, [str(state) for state in wanted.states]))
+        conditions.append(bulk.among(bind, of.c.state, [str(state) for state in wanted.states]))
     for column, values in (
         (of.c.mapping, wanted.mappings),
         (of.c.category, wanted.categories),
@@ -83,9 +85,9 @@ def kind(connection: Connection, of: FromClause, wanted: Filter) -> list[ColumnE
         (of.c.group_id, wanted.groups),
     ):
         if values:
-            conditions.append(bulk.among(connection, column, values))
+            conditions.append(bulk.among(bind, column, values))
     if wanted.fixers:
-        conditions.append(code_is_of(connection, of.c.code, wanted.fixers))
+        conditions.append(code_is_of(bind, of.c.code, wanted.fixers))
     return conditions
 
 
@@ -117,9 +119,9 @@ def groups_that_say(said: str) -> Select[Any]:
     return select(group.c.id).where(group.c.message.icontains(said, autoescape=True))
 
 
-def record_begins(connection: Connection, start: str) -> ColumnElement[bool]:
+def record_begins(bind: Bind, start: str) -> ColumnElement[bool]:
     """Return the condition that a record's id begins with a text, as an index can tell it."""
-    if connection.dialect.name == "postgresql":
+    if bind.dialect.name == "postgresql":
         return entry.c.record_id.startswith(name(start), autoescape=True)
     return and_(entry.c.record_id >= name(start), entry.c.record_id < name(start) + "\U0010ffff")
 
@@ -141,5 +143,10 @@ def counts_tell(connection: Connection, wanted: Filter) -> bool:
 
 def has_ungrouped(connection: Connection) -> bool:
     """Whether there are entries, of an older program, that have no group yet."""
+    return bool(connection.scalar(_any_ungrouped()))
+
+
+@cache
+def _any_ungrouped() -> Select[Any]:
     counts = counted()
-    return bool(connection.scalar(select(select(counts.c.entries).where(counts.c.group_id == "").exists())))
+    return select(select(counts.c.entries).where(counts.c.group_id == "").exists())

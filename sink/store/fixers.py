@@ -3,20 +3,21 @@
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import Column, ColumnElement, Connection, not_
+from sqlalchemy import Column, ColumnElement, not_
 
+from plumbing.database import Bind
 from schemas.catalogue import Fixer, catalogue
 from sink.store import bulk
 
 
 def code_is_of(
-    connection: Connection, code: Column[Any] | ColumnElement[Any], fixers: Sequence[str]
+    bind: Bind, code: Column[Any] | ColumnElement[Any], fixers: Sequence[str]
 ) -> ColumnElement[bool]:
     """Return the condition that a code is put right by one of these; an unknown code is for developers."""
     wanted = frozenset(fixers)
     by_developers = Fixer.DEVELOPER in wanted
     codes = [name for name, each in catalogue().items() if (each.fixer in wanted) is not by_developers]
-    listed = bulk.among(connection, code, codes)
+    listed = bulk.among(bind, code, codes)
     return not_(listed) if by_developers else listed
 
 

@@ -3,15 +3,19 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import lru_cache
 from typing import Any
 
 import orjson
 from sqlalchemy import (
+    BigInteger,
     ColumnElement,
     Connection,
+    Engine,
     Row,
     Select,
     and_,
+    bindparam,
     case,
     delete,
     func,
@@ -100,10 +104,8 @@ def read_groups(
     now_us: int,
 ) -> list[Group]:
     """Return groups, those with the most relevant entries first; `after` is `group_key` of the last one of the page before."""
-    query, first = _query(connection, wanted, now_us)
-    if after is not None:
-        query = query.where(tuple_(first, group.c.id) < tuple_(literal(after[0]), literal(after[1])))
-    rows = connection.execute(query.order_by(first.desc(), group.c.id.desc()).limit(limit)).all()
+    query = _page(connection.engine, wanted, after, limit)
+    rows = connection.execute(query, {"now_us": now_us}).all()
     ids = [row.id for row in rows]
     states = _states(connection, ids)
     hours = read_group_rates(connection, ids, now_us)
@@ -129,9 +131,10 @@ def find_group_ids(connection: Connection, start: str, limit: int = 2) -> list[s
 
 def count_groups(connection: Connection, now_us: int) -> dict[GroupState, int]:
     """Return how many groups stand where."""
-    query, _ = _query(connection, GroupFilter(), now_us)
+    query, _ = _query(connection.engine, GroupFilter())
     states = query.subquery()
-    rows = connection.execute(select(states.c.state, func.count()).group_by(states.c.state))
+    counts = select(states.c.state, func.count()).group_by(states.c.state)
+    rows = connection.execute(counts, {"now_us": now_us})
     return {GroupState(state): number for state, number in rows}
 
 
@@ -194,17 +197,25 @@ def purge_groups(connection: Connection, before_us: int, limit: int) -> int:
     ).rowcount
 
 
-def _query(
-    connection: Connection, wanted: GroupFilter, now_us: int
-) -> tuple[Select[Any], ColumnElement[int]]:
+# the same few pages are asked for again and again, and to make their statement takes as long as to run it
+@lru_cache(maxsize=64)
+def _page(engine: Engine, wanted: GroupFilter, after: GroupKey | None, limit: int) -> Select[Any]:
+    query, first = _query(engine, wanted)
+    if after is not None:
+        query = query.where(tuple_(first, group.c.id) < tuple_(literal(after[0]), literal(after[1])))
+    return query.order_by(first.desc(), group.c.id.desc()).limit(limit)
+
+
+def _query(engine: Engine, wanted: GroupFilter) -> tuple[Select[Any], ColumnElement[int]]:
+    """The groups that are meant, with what they come to at `now_us`, and by what they are sorted."""
     counts = counted()
-    numbers = (
-        select(counts.c.group_id, relevant_entries(counts).label("relevant"))
-        .group_by(counts.c.group_id)
-        .subquery("numbers")
-    )
+    added_up = select(counts.c.group_id, relevant_entries(counts).label("relevant"))
+    if wanted.ids:
+        # the database would add all groups up
+        added_up = added_up.where(bulk.among(engine, counts.c.group_id, wanted.ids))
+    numbers = added_up.group_by(counts.c.group_id).subquery("numbers")
     relevant = func.coalesce(numbers.c.relevant, 0)
-    state = _state(relevant, now_us)
+    state = _state(relevant)
     query = select(*group.columns, relevant.label("relevant"), state.label("state"))
     query = query.select_from(group.outerjoin(numbers, numbers.c.group_id == group.c.id))
     lists: Sequence[tuple[Any, Sequence[str]]] = (
@@ -215,11 +226,11 @@ def _query(
     )
     for column, values in lists:
         if values:
-            query = query.where(bulk.among(connection, column, values))
+            query = query.where(bulk.among(engine, column, values))
     if wanted.states:
         query = query.where(state.in_([str(each) for each in wanted.states]))
     if wanted.fixers:
-        query = query.where(code_is_of(connection, group.c.code, wanted.fixers))
+        query = query.where(code_is_of(engine, group.c.code, wanted.fixers))
     if wanted.text:
         query = query.where(group.c.message.icontains(wanted.text, autoescape=True))
     if wanted.opened_after_us is not None:
@@ -229,7 +240,8 @@ def _query(
     return query, first
 
 
-def _state(relevant: ColumnElement[int], now_us: int) -> ColumnElement[str]:
+def _state(relevant: ColumnElement[int]) -> ColumnElement[str]:
+    now_us = bindparam("now_us", type_=BigInteger)
     muted = and_(
         group.c.muted_by.is_not(None),
         or_(group.c.muted_until_us.is_(None), group.c.muted_until_us > now_us),

@@ -6,11 +6,13 @@ order of time. So a page takes the same time whether a filter leaves much or lit
 
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import lru_cache
 from typing import Any
 
 from sqlalchemy import (
     ColumnElement,
     Connection,
+    Engine,
     Row,
     Select,
     Subquery,
@@ -22,6 +24,7 @@ from sqlalchemy import (
     union,
 )
 
+from plumbing.database import Bind
 from sink.states import RELEVANT
 from sink.store import bulk
 from sink.store.counts import counted
@@ -59,13 +62,9 @@ def is_by_group(connection: Connection, wanted: Filter) -> bool:
 
 def page_ids(connection: Connection, wanted: Filter, after: PageKey | None, limit: int) -> list[str]:
     """Return the ids of the newest entries that match, behind `after`."""
-    bounds = (*times(wanted), *beyond(after))
-    by_name = None
-    if wanted.text is not None:
-        by_name = and_(record_begins(connection, wanted.text), *kind(connection, entry, wanted))
     if connection.dialect.name == "postgresql":
-        return _joined_ids(connection, _pairs(connection, wanted), by_name, bounds, limit)
-    return _sorted_ids(connection, _pairs(connection, wanted), by_name, bounds, limit)
+        return list(connection.scalars(_joined(connection.engine, wanted, after, limit)))
+    return _sorted_ids(connection, wanted, after, limit)
 
 
 def newest_by_kind(connection: Connection, wanted: Filter) -> Sequence[Row[str, str, int, int]]:
@@ -86,23 +85,28 @@ def newest_by_kind(connection: Connection, wanted: Filter) -> Sequence[Row[str, 
     return connection.execute(summed.order_by(*by)).all()
 
 
-def _pairs(connection: Connection, wanted: Filter) -> Select[Any]:
+def _pairs(bind: Bind, wanted: Filter) -> Select[Any]:
     """The groups and states in which there are entries that match."""
     counts = counted()
     total = func.sum(counts.c.entries)
-    query = select(counts.c.group_id, counts.c.state, total).where(*kind(connection, counts, wanted))
+    query = select(counts.c.group_id, counts.c.state, total).where(*kind(bind, counts, wanted))
     if wanted.text is not None:
         query = query.where(counts.c.group_id.in_(groups_that_say(wanted.text)))
     return query.group_by(counts.c.group_id, counts.c.state).having(total > 0)
 
 
-def _joined_ids(
-    connection: Connection,
-    pairs: Select[Any],
-    by_name: ColumnElement[bool] | None,
-    bounds: Sequence[ColumnElement[bool]],
-    limit: int,
-) -> list[str]:
+def _named(bind: Bind, wanted: Filter) -> ColumnElement[bool] | None:
+    """The condition on entries that a text finds by their record."""
+    if wanted.text is None:
+        return None
+    return and_(record_begins(bind, wanted.text), *kind(bind, entry, wanted))
+
+
+# the same few pages are asked for again and again, and to make their statement takes as long as to run it
+@lru_cache(maxsize=64)
+def _joined(engine: Engine, wanted: Filter, after: PageKey | None, limit: int) -> Select[Any]:
+    pairs, by_name = _pairs(engine, wanted), _named(engine, wanted)
+    bounds = (*times(wanted), *beyond(after))
     # An entry of the page is in a pair whose newest entry is among the newest of all pairs.
     heads = _newest(pairs.subquery("pairs"), bounds, 1).order_by(*_NEWEST_FOUND).limit(limit)
     found = _newest(heads.subquery("heads"), bounds, limit).subquery("found")
@@ -112,7 +116,7 @@ def _joined_ids(
         named_ids = named.order_by(*NEWEST_FIRST).limit(limit).subquery("named")
         ids = select(union(ids, select(named_ids)).subquery("either"))
     last = ids.order_by(*_NEWEST_FOUND).limit(limit).subquery("page")
-    return list(connection.scalars(select(last.c.id)))
+    return select(last.c.id)
 
 
 def _newest(pairs: Subquery, bounds: Sequence[ColumnElement[bool]], limit: int) -> Select[Any]:
@@ -128,23 +132,18 @@ def _newest(pairs: Subquery, bounds: Sequence[ColumnElement[bool]], limit: int) 
     return select(*columns).select_from(pairs.join(newest, true()))
 
 
-def _sorted_ids(
-    connection: Connection,
-    pairs: Select[Any],
-    by_name: ColumnElement[bool] | None,
-    bounds: Sequence[ColumnElement[bool]],
-    limit: int,
-) -> list[str]:
+def _sorted_ids(connection: Connection, wanted: Filter, after: PageKey | None, limit: int) -> list[str]:
     """The same where the database joins no lateral queries."""
-    found = connection.execute(pairs).all()
-    wanted = and_(
+    by_name, bounds = _named(connection, wanted), (*times(wanted), *beyond(after))
+    found = connection.execute(_pairs(connection, wanted)).all()
+    matching = and_(
         bulk.among(connection, entry.c.group_id, sorted({group_id for group_id, _, _ in found})),
         bulk.among(connection, entry.c.state, sorted({state for _, state, _ in found})),
     )
     few = sum(number for _, _, number in found) <= _SORTED_UP_TO
     # the sign keeps SQLite from the index over time
     moment = literal_column("+instep_entry.last_failed_us") if few else entry.c.last_failed_us
-    query = select(entry.c.last_failed_us, entry.c.id).where(wanted, *bounds)
+    query = select(entry.c.last_failed_us, entry.c.id).where(matching, *bounds)
     ids = connection.execute(query.order_by(moment.desc(), entry.c.id.desc()).limit(limit)).all()
     if by_name is not None:
         named = select(entry.c.last_failed_us, entry.c.id).where(by_name, *bounds)
