@@ -1,6 +1,6 @@
 """Fixtures for real services and for names of their own in them.
 
-Session-wide: `kafka`, `postgres`, `mariadb`, `registry`; tests share them and keep apart by names.
+Session-wide: `kafka`, `postgres`, `mariadb`, `registry`; tests share them and keep apart by names. Per module: `browser`.
 Per test: `topic` (makes topics), `pg_database`, `mariadb_database`, `sqlite_path`.
 Per test and always fresh, for tests that stop or kill them: `own_kafka`, `own_postgres`, `own_mariadb`.
 A service that cannot be had skips its tests, and the end of the run says so; with CI set it fails them.
@@ -16,7 +16,9 @@ from uuid import uuid4
 
 import pytest
 from hypothesis import HealthCheck, settings
+from playwright.sync_api import Browser
 
+from tests.services.chromium import chromium
 from tests.services.kafka import Kafka, KafkaServer
 from tests.services.mariadb import MariaDb, MariaDbServer
 from tests.services.missing import MISSING, refuse
@@ -163,6 +165,16 @@ def mariadb_database(mariadb: MariaDb) -> Iterator[str]:
 def sqlite_path(tmp_path: Path) -> Path:
     """Where a test's SQLite file may be made."""
     return tmp_path / "app.db"
+
+
+@pytest.fixture(scope="module")
+def browser(request: pytest.FixtureRequest) -> Iterator[Browser]:
+    """A Chromium; a module's own, as Playwright keeps an event loop in its thread."""
+    try:
+        with chromium() as found:
+            yield found
+    except UnavailableError as reason:
+        refuse(request, "Chromium", str(reason))
 
 
 @contextmanager

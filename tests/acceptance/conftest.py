@@ -5,14 +5,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser
 
 from tests.acceptance.world import MakeWorld, closing_worlds
 from tests.contract.connectors.target import Target
-from tests.services.chromium import chromium
 from tests.services.kafka import Kafka
-from tests.services.missing import refuse
-from tests.services.process import UnavailableError
 
 
 @pytest.fixture
@@ -54,13 +50,3 @@ def server_crm(request: pytest.FixtureRequest) -> Target:
     """An empty database of each kind that is a server."""
     found: Target = request.getfixturevalue({"postgres": "pg_crm", "mariadb": "mariadb_crm"}[request.param])
     return found
-
-
-@pytest.fixture(scope="module")
-def browser(request: pytest.FixtureRequest) -> Iterator[Browser]:
-    """A Chromium; a module's own, as Playwright keeps an event loop in its thread."""
-    try:
-        with chromium() as found:
-            yield found
-    except UnavailableError as reason:
-        refuse(request, "Chromium", str(reason))
