@@ -11,7 +11,7 @@ from schemas.codec import Codec
 from sink.batch import Batch, EntryEvents, ReadLetter
 from sink.store.halves import write_in_halves
 from sink.store.progress import write_progress
-from sink.store.quarantine import Place, Quarantined, read_quarantine, remove
+from sink.store.quarantine import Place, Quarantined, keys_left_behind, read_quarantine, remove
 from sink.store.store import Store
 from sink.store.write_batch import write_entries
 
@@ -40,14 +40,18 @@ def reimport(
             page = read_quarantine(connection, after=last, limit=_PAGE, newer_only=newer_only, lock=True)
             if not page:
                 return Reimported(imported, kept)
+            last = page[-1].place
             batch, readable = _read(codec, letters, page)
             refused = _write(connection, batch, now_us)
-            readable = [message for message in readable if message.id not in refused]
+            done = [message for message in readable if message.id not in refused]
+            # what may end a failure that stays here stays behind it
+            ends = _ends(batch)
+            waiting = keys_left_behind(connection, done, last, newer_only=newer_only) if ends else set()
+            done = [message for message in done if message.id not in ends or message.key not in waiting]
             write_progress(connection, batch.latest_progress())
-            remove(connection, [message.id for message in readable])
-        imported += len(readable)
-        kept += len(page) - len(readable)
-        last = page[-1].place
+            remove(connection, [message.id for message in done])
+        imported += len(done)
+        kept += len(page) - len(done)
 
 
 def _write(connection: Connection, batch: Batch, now_us: int) -> set[int]:
@@ -71,14 +75,14 @@ def _read(
     for heard in (each for events in trial.heard.values() for each in events):
         trial.decode(heard)
     trial.latest_progress()
-    # what follows an unreadable message of its record waits with it
-    unread = {unread.message.key for unread in trial.unread}
-    readable = [
-        message
-        for message in page
-        if message.topic in letters or (message.key is not None and message.key not in unread)
-    ]
+    unread = {unread.message.id for unread in trial.unread}
+    readable = [message for message in page if message.id not in unread]
     return _gather(codec, letters, readable), readable
+
+
+def _ends(batch: Batch) -> set[int]:
+    """Return the ids of the messages that end failures."""
+    return {each.message.id for heard in batch.heard.values() for each in heard if not each.failed}
 
 
 def _gather(codec: Codec, letters: Mapping[str, ReadLetter], messages: Sequence[Quarantined]) -> Batch:

@@ -78,7 +78,6 @@ class BatchRows:
     payloads: dict[str, tuple[Any, ...]] = field(default_factory=dict)
     settled: list[Settled] = field(default_factory=list)
     lifetimes: list[Lifetime] = field(default_factory=list)
-    behind: list[EntryEvents] = field(default_factory=list)
     counts: Counter[tuple[str, str]] = field(default_factory=Counter)
     happened: Happened = field(default_factory=Happened)
 
@@ -100,7 +99,6 @@ def fold_entry(events: EntryEvents, known: Known | None, rows: BatchRows) -> Non
     folded, shown = fresh or _fold(events, known, rows)
     _count(folded, rows.counts, LETTER if events.origin != INSTEP else "failed")
     if folded.standing is None:
-        rows.behind.append(events)
         return
     rows.settled += folded.settled
     if shown is not None:

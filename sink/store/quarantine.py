@@ -1,17 +1,17 @@
 """Messages of the error topic that could not be read, with their bytes."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, Row, delete, func, literal, select, tuple_
+from sqlalchemy import ColumnElement, Connection, Row, delete, literal, select, tuple_
 
 from sink.batch import Unread
 from sink.store import bulk
 from sink.store.rows import clean, headers_text, read_headers
 from sink.store.tables import quarantine
 
-_COLUMNS = [column for column in quarantine.columns if column.name != "id"]
+_PLACE = (quarantine.c.topic, quarantine.c.partition, quarantine.c.position)
 
 Place = tuple[str, int, int]
 
@@ -63,13 +63,23 @@ def set_aside(connection: Connection, unread: Sequence[Unread], now_us: int) -> 
     connection.execute(insert, rows)
 
 
-def keys_in_quarantine(connection: Connection, keys: Sequence[bytes]) -> set[bytes]:
+def keys_in_quarantine(connection: Connection, keys: Collection[bytes]) -> set[bytes]:
     """Return those of the message keys that have a message in quarantine."""
-    if connection.scalar(select(func.count()).select_from(select(quarantine.c.id).limit(1).subquery())) == 0:
+    # it is nearly always empty
+    if not keys or connection.scalar(select(quarantine.c.id).limit(1)) is None:
         return set()
-    wanted = set(keys)
-    found = connection.scalars(select(quarantine.c.key).distinct())
-    return {bytes(key) for key in found if key is not None and bytes(key) in wanted}
+    return _keys(connection, quarantine.c.key.in_(keys))
+
+
+def keys_left_behind(
+    connection: Connection, messages: Sequence[Quarantined], last: Place, *, newer_only: bool
+) -> set[bytes]:
+    """Return the keys of messages, about to be removed, that others in quarantine have: up to `last`, or passed over as not newer."""
+    left = tuple_(*_PLACE) <= tuple_(*(literal(part) for part in last))
+    if newer_only:
+        left |= ~quarantine.c.newer
+    mine = quarantine.c.id.in_([message.id for message in messages])
+    return _keys(connection, quarantine.c.key.in_({message.key for message in messages}), ~mine, left)
 
 
 def read_quarantine(
@@ -81,10 +91,9 @@ def read_quarantine(
     lock: bool = False,
 ) -> list[Quarantined]:
     """Return messages in quarantine in the order of their topics, those behind `after` first."""
-    place = (quarantine.c.topic, quarantine.c.partition, quarantine.c.position)
-    wanted = select(quarantine).order_by(*place).limit(limit)
+    wanted = select(quarantine).order_by(*_PLACE).limit(limit)
     if after is not None:
-        wanted = wanted.where(tuple_(*place) > tuple_(*(literal(part) for part in after)))
+        wanted = wanted.where(tuple_(*_PLACE) > tuple_(*(literal(part) for part in after)))
     if newer_only:
         wanted = wanted.where(quarantine.c.newer)
     if lock:
@@ -101,6 +110,11 @@ def read_message(connection: Connection, message_id: int) -> Quarantined | None:
 def remove(connection: Connection, ids: Sequence[int]) -> None:
     """Take messages out of quarantine."""
     connection.execute(delete(quarantine).where(quarantine.c.id.in_(ids)))
+
+
+def _keys(connection: Connection, *where: ColumnElement[bool]) -> set[bytes]:
+    found = connection.scalars(select(quarantine.c.key).where(*where).distinct())
+    return {bytes(key) for key in found}
 
 
 def _quarantined(row: Row[Any]) -> Quarantined:

@@ -218,6 +218,8 @@ quarantine = Table(
     Column("quarantined_us", BigInteger, nullable=False),
     UniqueConstraint("topic", "partition", "position", name="instep_quarantine_once"),
 )
+# a key may be longer than what a tree of PostgreSQL takes
+Index("instep_quarantine_by_key", quarantine.c.key, postgresql_using="hash")
 
 ingest_position = Table(
     "instep_ingest_position",

@@ -129,7 +129,6 @@ def write_entries(
     bulk.update_rows(connection, entry, NOTED_COLUMNS, rows.noted)
     bulk.update_rows(connection, entry, CLOSED_COLUMNS, rows.closed)
     scheduled = _settle(connection, rows.settled, now_us)
-    _wait_in_quarantine(connection, batch, rows.behind)
     # last, as another sink may wait for a row of a group that both write to
     opened = write_sightings(connection, sightings)
     write_rates(connection, rows.happened, _source(batch))
@@ -149,10 +148,12 @@ def _write(
         elsewhere = advance(connection, batch.spans, now_us, batch.topic_ids)
         if elsewhere:
             raise _Elsewhere(elsewhere)
+        # asked before entries are read: what leaves quarantine meanwhile is found there
+        ends = _ends_in_quarantine(connection, decoded)
         written = write(connection, decoded, now_us)
         write_progress(connection, decoded.progress)
         write_progress_slots(connection, decoded.progress)
-        set_aside(connection, batch.unread, now_us)
+        set_aside(connection, [*batch.unread, *ends], now_us)
     return replace(written, counts=written.counts + batch.counts)
 
 
@@ -255,13 +256,14 @@ def _scheduled(connection: Connection, replay_ids: Sequence[str]) -> set[str]:
     return set(connection.scalars(select(replay.c.id).where(mine, replay.c.scheduled)))
 
 
-def _wait_in_quarantine(connection: Connection, batch: Batch, unknown: Sequence[EntryEvents]) -> None:
-    """Put a resolution behind its failure that waits in quarantine, so that the two are imported in order."""
-    if not unknown:
-        return
-    waiting = keys_in_quarantine(connection, [each.key for each in unknown])
-    waiting |= {unread.message.key for unread in batch.unread}
-    reason = "it ends a failure that is in quarantine"
-    for each in unknown:
-        if each.key in waiting:
-            batch.unread.extend(Unread(heard.message, reason, newer=True) for heard in each.heard)
+def _ends_in_quarantine(connection: Connection, decoded: Decoded) -> list[Unread]:
+    """Return the resolutions of records with a message in quarantine: they wait there too, as that may open the entry again."""
+    ends = {each.key: each.heard for each in decoded.entries if not all(heard.failed for heard in each.heard)}
+    waiting = keys_in_quarantine(connection, ends) | {unread.message.key for unread in decoded.batch.unread}
+    reason = "it may end a failure that is in quarantine"
+    return [
+        Unread(heard.message, reason, newer=True)
+        for key in ends.keys() & waiting
+        for heard in ends[key]
+        if not heard.failed
+    ]

@@ -1,0 +1,103 @@
+"""Messages in quarantine and what ends their failures, on PostgreSQL and on SQLite."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import pytest
+
+from sink.reimport import Reimported, reimport
+from sink.states import State
+from sink.store.quarantine import read_quarantine
+from sink.store.store import Store
+from sink.store.tables import quarantine
+from tests.contract.stored import NOW, entries, ingest, only
+from tests.sink_events import CODEC, KafkaRecord, failed, record, resolved
+
+
+def newer(message: KafkaRecord) -> KafkaRecord:
+    """The message as a program wrote it whose schema nobody here knows."""
+    assert message.value is not None
+    return replace(message, value=message.value[:2] + bytes(8) + message.value[10:])
+
+
+def understood(store: Store, *messages: KafkaRecord) -> None:
+    """Have these messages in quarantine be readable, as after an upgrade."""
+    with store.writing() as connection:
+        for message in messages:
+            mine = quarantine.c.position == message.offset
+            connection.execute(quarantine.update().where(mine).values(value=message.value))
+
+
+def refused(store: Store, message: KafkaRecord) -> None:
+    """Have a message in quarantine be one that this version could read, but the database did not take."""
+    with store.writing() as connection:
+        mine = quarantine.c.position == message.offset
+        connection.execute(quarantine.update().where(mine).values(value=message.value, newer=False))
+
+
+def in_quarantine(store: Store) -> list[int]:
+    with store.reading() as connection:
+        return [message.offset for message in read_quarantine(connection, limit=100)]
+
+
+def states(store: Store) -> list[State]:
+    return [entry.state for entry in entries(store)]
+
+
+def told_in_order(store: Store, messages: Sequence[KafkaRecord]) -> None:
+    """Ingest each message in a batch of its own."""
+    for message in messages:
+        ingest(store, [message], start=message.offset or None)
+
+
+def test_resolution_waits_for_a_failure_that_a_start_passes_over(store: Store) -> None:
+    failure, end = record(failed(), 0), record(resolved(failed()), 1)
+    told_in_order(store, [newer(failure), end])
+    refused(store, failure)
+    assert reimport(store, CODEC, {}, NOW, newer_only=True) == Reimported(0, 1)
+    assert reimport(store, CODEC, {}, NOW) == Reimported(2, 0)
+    assert (states(store), in_quarantine(store)) == ([State.RESOLVED], [])
+
+
+def test_resolution_waits_for_a_failure_that_an_earlier_page_could_not_read(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sink.reimport._PAGE", 1)
+    failure, end = record(failed(), 0), record(resolved(failed()), 1)
+    told_in_order(store, [newer(failure), end])
+    assert reimport(store, CODEC, {}, NOW, newer_only=True) == Reimported(0, 2)
+    understood(store, failure)
+    assert reimport(store, CODEC, {}, NOW, newer_only=True) == Reimported(2, 0)
+    assert (states(store), in_quarantine(store)) == ([State.RESOLVED], [])
+
+
+@pytest.mark.parametrize("together", [True, False], ids=["in one batch", "in batches of their own"])
+def test_entry_that_a_failure_in_quarantine_opens_again_is_closed_by_what_ended_that(
+    store: Store, together: bool
+) -> None:
+    older, later = failed("C001", 5), failed("C001", 7)
+    failure = record(later, 1)
+    messages = [record(older, 0), newer(failure), record(resolved(later), 2)]
+    if together:
+        ingest(store, messages)
+    else:
+        told_in_order(store, messages)
+    assert states(store) == [State.RESOLVED]
+    understood(store, failure)
+    reimport(store, CODEC, {}, NOW, newer_only=True)
+    entry = only(store)
+    assert (entry.state, entry.position, in_quarantine(store)) == (State.RESOLVED, later.position, [])
+
+
+def test_resolution_of_a_record_with_nothing_in_quarantine_is_kept_nowhere(store: Store) -> None:
+    messages = [newer(record(failed("C001", 1), 0)), record(failed("C002", 2), 1)]
+    told_in_order(store, [*messages, record(resolved(failed("C002", 2)), 2)])
+    assert in_quarantine(store) == [0]
+
+
+def test_failure_is_shown_as_soon_as_it_can_be_read_whatever_else_of_its_record_cannot(store: Store) -> None:
+    failure = record(failed("C001", 2), 1)
+    told_in_order(store, [newer(record(failed("C001", 1), 0)), newer(failure)])
+    understood(store, failure)
+    assert reimport(store, CODEC, {}, NOW) == Reimported(1, 1)
+    assert (states(store), in_quarantine(store)) == ([State.OPEN], [0])
