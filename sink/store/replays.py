@@ -139,7 +139,8 @@ def time_out(connection: Connection, before_us: int, now_us: int, limit: int) ->
     """End replays without an answer since `before_us`: unconfirmed when they may have been sent, else as if not asked."""
     # claimed and never looked up in the topic, which is away: it may have reached the worker
     given_up_us = min(before_us, now_us - 2 * CLAIM_HOLDS_US)
-    unsent = replay.c.sent_us.is_(None)
+    # what the worker is to forget is sent however late: its entry is closed already
+    unsent = and_(replay.c.sent_us.is_(None), replay.c.decision != Decision.DROP)
     overdue = or_(
         replay.c.sent_us < before_us,
         and_(unsent, replay.c.claimed_us.is_(None), replay.c.requested_us < before_us),

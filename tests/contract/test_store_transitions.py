@@ -238,6 +238,19 @@ def test_closing_by_hand_makes_the_worker_forget(
     assert outgoing.request.decision == "drop"
 
 
+@pytest.mark.parametrize("claimed", [False, True], ids=["never claimed", "left behind by a sink"])
+def test_worker_is_told_to_forget_however_late_kafka_is_back(store: Store, claimed: bool) -> None:
+    told(store, failed())
+    later = NOW + 1000 * CLAIM_HOLDS_US
+    with store.writing() as connection:
+        close_by_hand(connection, [only(store).id], Action.DISCARD, request())
+        if claimed:
+            claim(connection, NOW, 10)
+        assert time_out(connection, later, later, 10) == Overdue(0, 0)
+        release_claims(connection, expired_claims(connection, later, 10))
+        assert [each.request.decision for each in claim(connection, later, 10)] == ["drop"]
+
+
 def test_closed_by_hand_stays_so_when_the_worker_has_forgotten(store: Store) -> None:
     told(store, failed())
     with store.writing() as connection:
