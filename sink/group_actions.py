@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import timedelta
 from enum import StrEnum
 from typing import Any
 
@@ -16,6 +17,8 @@ from sink.store.store import Store
 from sink.store.tables import group
 
 MUTE, UNMUTE = "mute", "unmute"
+# as far ahead as a setting may lie, which every surface can still tell as a date
+_LONGEST_US = timedelta(days=36_500) // timedelta(microseconds=1)
 
 
 class GroupRefusal(StrEnum):
@@ -25,6 +28,7 @@ class GroupRefusal(StrEnum):
     RESOLVED = "it is resolved; there is nothing to mute"
     NO_END = "say until when, or up to how many entries, it is to be muted"
     OVER = "that is over already: the time lies in the past, or it has more entries than that"
+    TOO_FAR = "that is too far ahead: 36500 days at most"
     NOT_MUTED = "it is not muted"
     CHANGED = "it changed in this moment; look at it again"
 
@@ -63,6 +67,8 @@ def mute(
             return GroupRefusal.RESOLVED
         if until_us is None and up_to is None:
             return GroupRefusal.NO_END
+        if until_us is not None and until_us > now_us + _LONGEST_US:
+            return GroupRefusal.TOO_FAR
         over = (until_us is not None and until_us <= now_us) or (up_to is not None and up_to < found.relevant)
         return GroupRefusal.OVER if over else None
 

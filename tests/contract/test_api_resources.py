@@ -42,6 +42,16 @@ def test_muted_group_is_open_again_when_unmuted(api: Api, store: Store) -> None:
     assert api.post("/groups/nothing/mute", {"up_to": 5}).status_code == 404
 
 
+def test_mute_that_ends_too_far_ahead_is_refused_and_the_groups_can_still_be_shown(
+    api: Api, store: Store
+) -> None:
+    told(store, failed())
+    group = only_group(api)
+    refused = api.post(f"/groups/{group}/mute", {"until": "9999-12-31T23:59:59-12:00"})
+    assert problem(refused)["refused"] == "too_far"
+    assert api.get(f"/groups/{group}").json()["state"] == "open"
+
+
 def test_action_on_a_group_is_for_the_entries_it_has_now(api: Api, store: Store) -> None:
     told(store, failed("C001", 1), failed("C002", 2))
     done = api.post(f"/groups/{only_group(api)}/actions", {"action": "resolve"}).json()
