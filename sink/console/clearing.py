@@ -26,7 +26,7 @@ def clear(
         typer.echo("Nothing was changed.", err=True)
         return 1
     try:
-        cleared = desk.clear(selection, plan.archive, include_open=include_open)
+        cleared = desk.clear(selection, plan.archive, include_open=include_open, newest_us=plan.newest_us)
     except ArchiveError as error:
         typer.echo(str(error), err=True)
         return 1

@@ -57,6 +57,11 @@ class ClearPlan:
     archive: str
     tallies: list[Tally]
 
+    @property
+    def newest_us(self) -> int | None:
+        """When the newest of them last failed, None when there is none."""
+        return max((tally.last_failed_us for tally in self.tallies), default=None)
+
 
 @dataclass(frozen=True, slots=True)
 class ClearDone:
@@ -114,8 +119,13 @@ class Desk(Protocol):
     def plan_clear(self, selection: Selection, archive: str | None, *, include_open: bool) -> ClearPlan:
         """Return what `clear` would delete; `archive` None: a new file in the archive folder."""
 
-    def clear(self, selection: Selection, archive: str, *, include_open: bool) -> ClearDone:
-        """Archive entries, then delete them; raises ArchiveError before anything is deleted."""
+    def clear(
+        self, selection: Selection, archive: str, *, include_open: bool, newest_us: int | None
+    ) -> ClearDone:
+        """Archive entries, then delete them; raises ArchiveError before anything is deleted.
+
+        What failed after `newest_us`, which a plan says, is left alone: nobody has seen it. None: all that is selected now.
+        """
 
     def check_archive(self, archive: str) -> int:
         """Return how many entries an archive holds; raises ArchiveError when it is not whole."""

@@ -113,9 +113,13 @@ class DirectDesk:
         wanted = self._clearable(selection, include_open=include_open)
         return ClearPlan(archive or self.new_archive(), self._tallies(wanted))
 
-    def clear(self, selection: Selection, archive: str, *, include_open: bool) -> ClearDone:
+    def clear(
+        self, selection: Selection, archive: str, *, include_open: bool, newest_us: int | None
+    ) -> ClearDone:
         """Archive entries, then delete them; raises ArchiveError before anything is deleted."""
         wanted = self._clearable(selection, include_open=include_open)
+        if newest_us is not None:
+            wanted = replace(wanted, failed_before_us=newest_us + 1)
         cleared = actions.clear(self._store, wanted, Path(archive), self._actor)
         return ClearDone(None if cleared.archive is None else archive, cleared.deleted, cleared.changed)
 

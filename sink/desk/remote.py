@@ -129,9 +129,17 @@ class RemoteDesk:
         plan = self._post(wire.ClearPlanView, "/archive/plan", wanted)
         return ClearPlan(plan.archive, [each.tally() for each in plan.tallies])
 
-    def clear(self, selection: Selection, archive: str, *, include_open: bool) -> ClearDone:
+    def clear(
+        self, selection: Selection, archive: str, *, include_open: bool, newest_us: int | None
+    ) -> ClearDone:
         """Archive entries, then delete them; raises ArchiveError before anything is deleted."""
-        wanted = {"filter": _filter(selection), "include_open": include_open, "archive": archive}
+        newest = None if newest_us is None else wire.moment(newest_us).isoformat()
+        wanted = {
+            "filter": _filter(selection),
+            "include_open": include_open,
+            "archive": archive,
+            "newest_failed_at": newest,
+        }
         done = self._post(wire.ClearDoneView, "/archive/clear", wanted)
         return ClearDone(done.archive, done.deleted, done.changed)
 

@@ -227,6 +227,14 @@ def test_what_is_still_relevant_goes_only_when_it_was_seen(sink: Served, admin: 
     assert left(sink) == {"late"}
 
 
+def test_what_failed_before_the_question_and_came_after_it_stays(sink: Served, admin: Browser) -> None:
+    told(sink.store, failure("old", 1, at=datetime.now(UTC) - timedelta(days=5)))
+    asked = admin.press(admin.open("/clear"), "Delete all entries", ticked=["yes"])
+    told(sink.store, failure("late", 2))
+    admin.press(asked, "Delete 1 entry", ticked=["yes"])
+    assert left(sink) == {"late"}
+
+
 def test_a_kept_archive_and_a_sent_one_bring_entries_back(
     sink: Served, admin: Browser, tmp_path: Path
 ) -> None:

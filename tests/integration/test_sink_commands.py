@@ -200,6 +200,18 @@ def test_clear_with_open_ones_shows_what_is_still_relevant(desk: Desk) -> None:
     assert desk.states() == ["resolved", "open"]
 
 
+def test_clear_leaves_alone_what_failed_after_it_asked(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    desk.has(failed("C001", 1))
+
+    def say_yes_when_more_failed(_question: str) -> bool:
+        desk.has(failed("C002", 2))
+        return True
+
+    monkeypatch.setattr("instep.errors_acting.ask", say_yes_when_more_failed)
+    assert "1 deleted" in desk.types("clear", "--include-open").stdout
+    assert [entry.record_id for entry in entries(desk.store)] == ["C002"]
+
+
 def test_altered_archive_is_refused_with_one(desk: Desk) -> None:
     desk.has(failed(), resolved(failed()))
     told_ = desk.types("clear", "--yes").stdout.splitlines()[-1].partition("restore ")[2]

@@ -4,7 +4,7 @@ from pathlib import Path as File
 from typing import Annotated
 
 from fastapi import APIRouter, Path
-from pydantic import Field
+from pydantic import AwareDatetime, Field
 
 from sink.archive_folder import ARCHIVE_NAME, archive_folder, find_archive
 from sink.archive_folder import list_archives as archives_in_folder
@@ -18,6 +18,7 @@ from sink.desk.wire import (
     TallyView,
     moment,
 )
+from sink.moment import to_us
 from sink.web.access.need import Admin, Viewer
 from sink.web.api.acting import desk_of
 from sink.web.api.once import IdempotencyKey, OnceRoute
@@ -41,6 +42,10 @@ class ClearForm(Form):
         default=None,
         pattern=f"^{ARCHIVE_NAME.pattern}$",
         description="The name of the file to write in the sink's folder; left out: a new one.",
+    )
+    newest_failed_at: AwareDatetime | None = Field(
+        default=None,
+        description="What last failed later is left alone: the latest `last_failed_at` of the plan that you looked at.",
     )
 
 
@@ -69,7 +74,8 @@ def clear(form: ClearForm, person: Admin, web: WebDep, _key: IdempotencyKey = No
     desk = desk_of(web, person)
     selection = form.filter.selection()
     archive = _named(web, form) or desk.new_archive()
-    done = desk.clear(selection, archive, include_open=form.include_open)
+    newest_us = None if form.newest_failed_at is None else to_us(form.newest_failed_at)
+    done = desk.clear(selection, archive, include_open=form.include_open, newest_us=newest_us)
     name = None if done.archive is None else File(done.archive).name
     return ClearDoneView(archive=name, deleted=done.deleted, changed=done.changed)
 

@@ -62,7 +62,7 @@ def preview(
 ) -> Response:
     """What would be deleted, by state, category and newest date; nothing is done yet."""
     now_us = page.web.clock_us()
-    wanted = _wanted(days, now_us, include_open=bool(include_open))
+    wanted = _wanted(days, now_us, now_us, include_open=bool(include_open))
     with page.web.store.reading() as connection:
         tallies = count_entries(connection, wanted)
     relevant = [tally for tally in tallies if tally.state in RELEVANT]
@@ -75,6 +75,7 @@ def preview(
         relevant=relevant,
         closed=closed,
         still=sum(tally.entries for tally in relevant),
+        newest_us=max((tally.last_failed_us for tally in tallies), default=0),
         total=sum(tally.entries for tally in tallies),
         folder=archive_folder(page.web.config).resolve(),
     )
@@ -85,16 +86,17 @@ def clear_now(
     person: Admin,
     page: PageDep,
     now: Annotated[int, Form(ge=0, le=10**18)],
+    newest: Annotated[int, Form(ge=0, le=10**18)],
     days: Annotated[int, Form(ge=0, le=36500)] = 0,
     include_open: Annotated[str, Form(max_length=10)] = "",
     understood: Annotated[str, Form(max_length=10)] = "",
 ) -> Response:
-    """Archive what was shown, then delete it; entries that failed after the preview stay."""
+    """Archive what was shown, then delete it; entries that failed after the newest of these stay."""
     if include_open and not understood:
         return go(
             "/clear", Flash("Nothing was deleted: tick that you have seen what is still relevant.", "refused")
         )
-    wanted = _wanted(days, now, include_open=bool(include_open))
+    wanted = _wanted(days, now, newest, include_open=bool(include_open))
     file = new_archive(page.web.config)
     try:
         done = actions.clear(page.web.store, wanted, file, Actor(person.name, person.via))
@@ -153,10 +155,12 @@ def _restore(page: Page, person: Person, path: Path) -> Response:
     )
 
 
-def _wanted(days: int, now_us: int, *, include_open: bool) -> Filter:
-    """Return what is meant: over for so many days, 0: all; never what failed after the page was made."""
+def _wanted(days: int, now_us: int, newest_us: int, *, include_open: bool) -> Filter:
+    """Return what is meant: over for so many days, 0: all; never what failed after the newest that was shown."""
     before_us = now_us - days * _DAY // _MICROSECOND if days else None
-    return clearable(Filter(over_before_us=before_us, failed_before_us=now_us + 1), include_open=include_open)
+    return clearable(
+        Filter(over_before_us=before_us, failed_before_us=newest_us + 1), include_open=include_open
+    )
 
 
 def _archive(web: Web, name: str) -> Path:
