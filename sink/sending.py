@@ -7,17 +7,19 @@ sending and noting so leaves a claim behind; whether its request was sent, the t
 from collections import Counter, defaultdict
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
 import structlog
 from kafka import KafkaProducer
-from kafka.errors import KafkaError
+from kafka.errors import KafkaError, MessageSizeTooLargeError, RecordListTooLargeError
 from kafka.future import Future
 
 from schemas.codec import Codec
 from schemas.events import event_key
+from sink.foreign.sending import NOT_TAKEN
 from sink.sent import FindSent
 from sink.store import replays
+from sink.store.foreign import NotSent, mark_not_sent
 from sink.store.replays import Claim, Outgoing
 from sink.store.store import Store
 
@@ -27,20 +29,35 @@ AT_ONCE = 2000
 _HANDED_OVER_WITHIN_US = 10_000_000
 DELIVERED_WITHIN_MS = 12_000
 ANSWERED_WITHIN_MS = 10_000
+# how long a topic that took nothing is left alone
+REST_US = 60_000_000
 _RECOVERED_AT_ONCE = 10_000
 # the clock of a broker that stamps messages itself may be behind
 _CLOCKS_DIFFER_BY_US = 120_000_000
 
 
+@dataclass(slots=True)
+class _Handed:
+    """What became of requests that were to be handed to the producer: taken, surely not sent, and refused for good."""
+
+    taken: list[tuple[str, Future]] = field(default_factory=list)
+    kept: list[Outgoing] = field(default_factory=list)
+    refused: list[str] = field(default_factory=list)
+
+
 @dataclass(frozen=True, slots=True)
 class Sending:
-    """What is needed to send requests; `clock_us` tells the time in microseconds since 1970."""
+    """What is needed to send requests; `clock_us` tells the time in microseconds since 1970.
+
+    `resting` topics took nothing lately and are left alone until a time, as each try holds up all others.
+    """
 
     store: Store
     producer: KafkaProducer
     codec: Codec
     find_sent: FindSent
     clock_us: Callable[[], int]
+    resting: dict[str, int] = field(default_factory=dict)
 
     def send(self) -> int:
         """Send some of the requests that wait; returns how many the broker has acknowledged."""
@@ -48,15 +65,19 @@ class Sending:
             if not replays.has_unsent(connection):
                 return 0
         claimed_us = self.clock_us()
+        resting = [topic for topic, until_us in self.resting.items() if claimed_us < until_us]
         with self.store.writing() as connection:
-            outgoing = replays.claim(connection, claimed_us, AT_ONCE)
+            outgoing = replays.claim(connection, claimed_us, AT_ONCE, resting)
         if not outgoing:
             return 0
-        handed, kept = self._hand_over(outgoing, claimed_us + _HANDED_OVER_WITHIN_US)
+        handed = self._hand_over(outgoing, claimed_us + _HANDED_OVER_WITHIN_US)
         sent = self._acknowledged(handed)
+        now_us = self.clock_us()
         with self.store.writing() as connection:
-            replays.mark_sent(connection, sent, self.clock_us())
-            replays.release(connection, kept)
+            # entries are locked before replays
+            mark_not_sent(connection, [NotSent(each, NOT_TAKEN) for each in handed.refused], now_us)
+            replays.mark_sent(connection, sent, now_us)
+            replays.release(connection, [each.request.replay_id for each in handed.kept])
         return len(sent)
 
     def recover(self) -> Counter[str]:
@@ -71,38 +92,47 @@ class Sending:
             counts += self._recover(topic, mine)
         return counts
 
-    def _hand_over(
-        self, outgoing: Sequence[Outgoing], until_us: int
-    ) -> tuple[list[tuple[str, Future]], list[str]]:
-        """Give requests to the producer; returns those it took, and those it surely did not."""
-        handed: list[tuple[str, Future]] = []
-        for index, each in enumerate(outgoing):
-            request = each.request
-            failure = "the time is over"
-            if self.clock_us() < until_us:
-                try:
-                    future = self.producer.send(
-                        each.topic, self.codec.encode(request), key=event_key(request), headers=[]
-                    )
-                except KafkaError as error:
-                    failure = str(error)
-                else:
-                    handed.append((request.replay_id, future))
-                    continue
+    def _hand_over(self, outgoing: Sequence[Outgoing], until_us: int) -> _Handed:
+        handed = _Handed()
+        reasons: dict[str, str] = {}
+        for each in outgoing:
+            if each.topic in reasons or self.clock_us() >= until_us:
+                handed.kept.append(each)
+                continue
+            try:
+                handed.taken.append((each.request.replay_id, self._give(each)))
+            except (MessageSizeTooLargeError, ValueError) as error:
+                self._refused(each.request.replay_id, error, handed)
+            except KafkaError as error:
+                reasons[each.topic] = str(error)
+                self.resting[each.topic] = self.clock_us() + REST_US
+                handed.kept.append(each)
+        for topic, number in Counter(each.topic for each in handed.kept).items():
+            reason = reasons.get(topic, "the time is over")
             structlog.get_logger().warning(
-                "replays could not be sent", number=len(outgoing) - index, topic=each.topic, reason=failure
+                "replays could not be sent", number=number, topic=topic, reason=reason
             )
-            return handed, [rest.request.replay_id for rest in outgoing[index:]]
-        return handed, []
+        return handed
 
-    def _acknowledged(self, handed: Sequence[tuple[str, Future]]) -> list[str]:
-        """Return the requests that the broker has; the others may have come too, which the topic tells later."""
+    def _give(self, each: Outgoing) -> Future:
+        key = event_key(each.request)
+        try:
+            return self.producer.send(each.topic, self.codec.encode(each.request), key=key, headers=[])
+        except MessageSizeTooLargeError:
+            # the worker reads the message itself, at its position
+            smaller = self.codec.encode(replace(each.request, original=None))
+            return self.producer.send(each.topic, smaller, key=key, headers=[])
+
+    def _acknowledged(self, handed: _Handed) -> list[str]:
+        """Return the requests that the broker has; of the others those that it did not refuse may have come too, which the topic tells."""
         with suppress(KafkaError):  # each request tells for itself
             self.producer.flush(DELIVERED_WITHIN_MS / 1000)
         sent = []
-        for replay_id, future in handed:
+        for replay_id, future in handed.taken:
             try:
                 future.get(DELIVERED_WITHIN_MS / 1000)
+            except (MessageSizeTooLargeError, RecordListTooLargeError) as error:
+                self._refused(replay_id, error, handed)
             except KafkaError as error:
                 structlog.get_logger().warning(
                     "a replay was not acknowledged", replay_id=replay_id, reason=str(error)
@@ -110,6 +140,10 @@ class Sending:
             else:
                 sent.append(replay_id)
         return sent
+
+    def _refused(self, replay_id: str, error: Exception, handed: _Handed) -> None:
+        structlog.get_logger().warning("a replay was not taken", replay_id=replay_id, reason=str(error))
+        handed.refused.append(replay_id)
 
     def _recover(self, topic: str, claims: Sequence[Claim]) -> Counter[str]:
         since_us = min(each.claimed_us for each in claims) - _CLOCKS_DIFFER_BY_US

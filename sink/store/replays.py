@@ -1,7 +1,7 @@
 """Requests to replay, from being asked for to their verdict."""
 
 import uuid
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -69,13 +69,13 @@ def has_unsent(connection: Connection) -> bool:
     return connection.execute(select(replay.c.id).where(*free).limit(1)).first() is not None
 
 
-def claim(connection: Connection, now_us: int, limit: int) -> list[Outgoing]:
+def claim(connection: Connection, now_us: int, limit: int, resting: Collection[str] = ()) -> list[Outgoing]:
     """Return requests that wait to be sent, now claimed for this sink; none for a paused app but to forget.
 
-    A request whose entry shows another failure by now, or is gone, is settled without being sent.
+    None for the topics in `resting`. A request whose entry shows another failure by now, or is gone, is settled without being sent.
     """
     fresh = {}
-    for row in connection.execute(_unsent(connection, now_us, limit)).all():
+    for row in connection.execute(_unsent(connection, now_us, limit, resting)).all():
         if row.entry_failure_id == row.failure_id:
             fresh[row.id] = row
             continue
@@ -171,7 +171,7 @@ def read_verdicts(connection: Connection, replay_ids: Sequence[str]) -> dict[str
     return {row.id: (Verdict(row.verdict), row.code) for row in connection.execute(query)}
 
 
-def _unsent(connection: Connection, now_us: int, limit: int) -> Any:
+def _unsent(connection: Connection, now_us: int, limit: int, resting: Collection[str]) -> Any:
     paused = sorted(paused_mappings(connection, now_us))
     columns = (
         replay,
@@ -190,7 +190,8 @@ def _unsent(connection: Connection, now_us: int, limit: int) -> Any:
     )
     joined = (
         replay.outerjoin(entry, entry.c.id == replay.c.entry_id)
-        .outerjoin(payload, payload.c.id == entry.c.payload_id)
+        # to forget a failure the worker needs no message
+        .outerjoin(payload, and_(payload.c.id == entry.c.payload_id, replay.c.decision != Decision.DROP))
         .outerjoin(job_item, job_item.c.replay_id == replay.c.id)
         .outerjoin(job, job.c.id == job_item.c.job_id)
     )
@@ -202,6 +203,7 @@ def _unsent(connection: Connection, now_us: int, limit: int) -> Any:
         .where(replay.c.verdict.is_(None), replay.c.sent_us.is_(None), replay.c.claimed_us.is_(None))
         .where(or_(replay.c.decision == Decision.DROP, entry.c.id.is_(None), entry.c.mapping.not_in(paused)))
         .where(or_(entry.c.id.is_(None), entry.c.origin == INSTEP))
+        .where(or_(entry.c.id.is_(None), entry.c.replay_topic.not_in(sorted(resting))))
         .order_by(*order)
         .limit(limit)
         .subquery()
