@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, exists, select
+from sqlalchemy import Connection, exists, func, select
 
 from sink.archive import Archive, open_archive, read_archive, write_archive
 from sink.states import CLOSED, Action, State
@@ -22,6 +22,10 @@ from sink.store.transitions import Moved, Request, Step
 CLEARABLE = (State.OPEN, State.WAITING, State.UNCONFIRMED)
 _ENTRY_NAMES = tuple(column.name for column in entry.columns)
 _CHUNK = 1000
+# a request is yet to be sent for the entry, which needs it until then
+_UNSENT = exists().where(
+    replay.c.entry_id == entry.c.id, replay.c.sent_us.is_(None), replay.c.verdict.is_(None)
+)
 
 Progress = Callable[[int], None]
 
@@ -36,11 +40,15 @@ class Actor:
 
 @dataclass(frozen=True, slots=True)
 class Cleared:
-    """`deleted` entries are in the archive and gone; `changed` ones changed meanwhile and were left alone."""
+    """`deleted` entries are in the archive and gone; `changed` ones changed meanwhile and were left alone.
+
+    `unsent` ones were left alone as a request for them, such as to give the change up, was not sent to the worker yet.
+    """
 
     archive: Archive | None
     deleted: int
     changed: int
+    unsent: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,9 +113,10 @@ def clear(store: Store, wanted: Filter, path: Path, actor: Actor) -> Cleared:
         return Cleared(None, 0, 0)
     with store.reading() as connection:
         archive = write_archive(path, _rows(connection, wanted))
+        unsent = _count_unsent(connection, wanted)
     if archive.entries == 0:
         path.unlink()
-        return Cleared(None, 0, 0)
+        return Cleared(None, 0, 0, unsent)
     deleted = 0
     # counted with each portion, so that the log is right wherever this breaks off
     with store.writing() as connection:
@@ -119,7 +128,7 @@ def clear(store: Store, wanted: Filter, path: Path, actor: Actor) -> Cleared:
             gone = _delete(connection, [(row["id"], row["row_version"]) for row in chunk])
             audit.add(connection, noted_id, gone)
         deleted += gone
-    return Cleared(archive, deleted, archive.entries - deleted)
+    return Cleared(archive, deleted, archive.entries - deleted, unsent)
 
 
 def restore(store: Store, path: Path, actor: Actor) -> Restored:
@@ -162,9 +171,6 @@ def _in_chunks(
 
 def _rows(connection: Connection, wanted: Filter) -> Iterator[dict[str, Any]]:
     """Yield whole entries with their messages by id, page by page; without those that a request is yet to be sent for."""
-    unsent = exists().where(
-        replay.c.entry_id == entry.c.id, replay.c.sent_us.is_(None), replay.c.verdict.is_(None)
-    )
     columns = [
         *entry.columns,
         payload.c.id.label("original_id"),
@@ -173,7 +179,7 @@ def _rows(connection: Connection, wanted: Filter) -> Iterator[dict[str, Any]]:
         payload.c.headers.label("original_headers"),
     ]
     joined = entry.outerjoin(payload, payload.c.id == entry.c.payload_id)
-    query = matching(connection, select(*columns).select_from(joined), wanted).where(~unsent)
+    query = matching(connection, select(*columns).select_from(joined), wanted).where(~_UNSENT)
     last = ""
     while True:
         page = (
@@ -186,6 +192,11 @@ def _rows(connection: Connection, wanted: Filter) -> Iterator[dict[str, Any]]:
         if len(page) < PAGE:
             return
         last = page[-1]["id"]
+
+
+def _count_unsent(connection: Connection, wanted: Filter) -> int:
+    query = matching(connection, select(func.count()).select_from(entry), wanted)
+    return int(connection.scalar(query.where(_UNSENT)) or 0)
 
 
 def _archived(row: dict[str, Any]) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from sink.states import RELEVANT
 def clear(
     desk: Desk, selection: Selection, archive: str | None, manner: Manner, *, include_open: bool
 ) -> int:
-    """Say what would go, ask, archive it, delete it; 1 when it was not confirmed or not archived."""
+    """Say what would go, ask, archive it, delete it; 1 when it was not confirmed, not archived, or none of it went."""
     plan = desk.plan_clear(selection, archive, include_open=include_open)
     _print_plan(plan, now_us(), dry_run=manner.dry_run)
     if manner.dry_run or not plan.tallies:
@@ -30,12 +30,16 @@ def clear(
     except ArchiveError as error:
         typer.echo(str(error), err=True)
         return 1
-    if cleared.archive is not None:
+    if cleared.archive is None:
+        typer.echo("Nothing was deleted.")
+    else:
         typer.echo(f"{cleared.deleted} deleted, and kept in {cleared.archive}.")
         typer.echo(f"Bring them back with: instep errors restore {cleared.archive}")
     if cleared.changed:
         typer.echo(f"{cleared.changed} changed meanwhile and were left alone.")
-    return 0
+    if cleared.unsent:
+        typer.echo(f"{cleared.unsent} left alone: the worker has not been told yet. Does `instep sink` run?")
+    return 0 if cleared.deleted else 1
 
 
 def restore(desk: Desk, archive: str, *, dry_run: bool) -> int:

@@ -65,11 +65,12 @@ class ClearPlan:
 
 @dataclass(frozen=True, slots=True)
 class ClearDone:
-    """What `clear` did: `archive` is None when there was nothing to do; `changed` ones were left alone."""
+    """What `clear` did: `archive` is None when nothing was deleted; `changed` and `unsent` ones were left alone."""
 
     archive: str | None
     deleted: int
     changed: int
+    unsent: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -121,7 +121,8 @@ class DirectDesk:
         if newest_us is not None:
             wanted = replace(wanted, failed_before_us=newest_us + 1)
         cleared = actions.clear(self._store, wanted, Path(archive), self._actor)
-        return ClearDone(None if cleared.archive is None else archive, cleared.deleted, cleared.changed)
+        kept_in = None if cleared.archive is None else archive
+        return ClearDone(kept_in, cleared.deleted, cleared.changed, cleared.unsent)
 
     def check_archive(self, archive: str) -> int:
         """Return how many entries an archive holds; raises ArchiveError when it is not whole."""

@@ -141,7 +141,7 @@ class RemoteDesk:
             "newest_failed_at": newest,
         }
         done = self._post(wire.ClearDoneView, "/archive/clear", wanted)
-        return ClearDone(done.archive, done.deleted, done.changed)
+        return ClearDone(done.archive, done.deleted, done.changed, done.unsent)
 
     def check_archive(self, archive: str) -> int:
         """Return how many entries an archive in the sink's folder holds; raises ArchiveError when it is not whole."""

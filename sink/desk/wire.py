@@ -340,10 +340,13 @@ class ClearDoneView(BaseModel):
     """What clearing did."""
 
     archive: str | None = Field(
-        description="The archive in the sink's folder; null: there was nothing to clear."
+        description="The archive in the sink's folder; null: nothing was deleted."
     )
     deleted: int
     changed: int = Field(description="Entries that changed meanwhile and were left alone.")
+    unsent: int = Field(
+        description="Entries that the worker was not told of yet, and that were left alone: the running sink tells it."
+    )
 
 
 class ArchiveView(BaseModel):

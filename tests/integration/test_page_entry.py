@@ -235,6 +235,15 @@ def test_what_failed_before_the_question_and_came_after_it_stays(sink: Served, a
     assert left(sink) == {"late"}
 
 
+def test_clearing_says_what_it_left_alone_and_why(sink: Served, admin: Browser) -> None:
+    told(sink.store, failure())
+    admin.press(entry_page(sink, admin), "Discard this entry", reason="a double")
+    asked = admin.press(admin.open("/clear"), "Delete all entries")
+    done = admin.press(asked, "Delete 1 entry")
+    assert "Nothing was deleted. 1 entry left alone: the worker has not been told yet" in done.words
+    assert left(sink) == {"C001"}
+
+
 def test_a_kept_archive_and_a_sent_one_bring_entries_back(
     sink: Served, admin: Browser, tmp_path: Path
 ) -> None:

@@ -212,6 +212,15 @@ def test_clear_leaves_alone_what_failed_after_it_asked(desk: Desk, monkeypatch: 
     assert [entry.record_id for entry in entries(desk.store)] == ["C002"]
 
 
+def test_clear_that_leaves_everything_alone_says_why_and_ends_with_one(desk: Desk) -> None:
+    desk.has(failed())
+    desk.types("discard", "--record", "C001", "--reason", "a double", "--yes")
+    cleared = desk.types("clear", "--yes")
+    assert "1 left alone: the worker has not been told yet" in cleared.stdout
+    assert cleared.exit_code == 1
+    assert desk.states() == ["discarded"]
+
+
 def test_altered_archive_is_refused_with_one(desk: Desk) -> None:
     desk.has(failed(), resolved(failed()))
     told_ = desk.types("clear", "--yes").stdout.splitlines()[-1].partition("restore ")[2]

@@ -77,7 +77,7 @@ def clear(form: ClearForm, person: Admin, web: WebDep, _key: IdempotencyKey = No
     newest_us = None if form.newest_failed_at is None else to_us(form.newest_failed_at)
     done = desk.clear(selection, archive, include_open=form.include_open, newest_us=newest_us)
     name = None if done.archive is None else File(done.archive).name
-    return ClearDoneView(archive=name, deleted=done.deleted, changed=done.changed)
+    return ClearDoneView(archive=name, deleted=done.deleted, changed=done.changed, unsent=done.unsent)
 
 
 @router.get("/{name}", responses=documented(404, 409))

@@ -102,9 +102,13 @@ def clear_now(
         done = actions.clear(page.web.store, wanted, file, Actor(person.name, person.via))
     except ArchiveError as error:
         return go("/clear", Flash(f"{error}.", "refused"))
-    if done.archive is None:
-        return go("/clear", Flash("There was nothing to delete."))
     left = f" {entries(done.changed)} changed meanwhile and were left alone." if done.changed else ""
+    if done.unsent:
+        left += (
+            f" {entries(done.unsent)} left alone: the worker has not been told yet; try again in a moment."
+        )
+    if done.archive is None:
+        return go("/clear", Flash(f"Nothing was deleted.{left}", "refused"))
     said = f"{entries(done.deleted)} deleted, and kept in {file.name}.{left}"
     return go("/clear", Flash(said, "done", f"/clear/archives/{file.name}", "Download the archive"))
 
