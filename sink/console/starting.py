@@ -54,7 +54,10 @@ def corrections(assigned: Sequence[str], nulls: Sequence[str]) -> dict[str, str]
         field, equals, value = each.partition("=")
         if not equals or not field:
             raise WrongUse("--set takes FIELD=VALUE: a field of the target, and what to write to it")
-        found[field] = orjson.dumps(value).decode()
+        try:
+            found[field] = orjson.dumps(value).decode()
+        except orjson.JSONEncodeError:
+            raise WrongUse(f"--set {inert(field)}: the value is no UTF-8 text") from None
     found |= dict.fromkeys(nulls, "null")
     if len(found) < len(assigned) + len(nulls):
         raise WrongUse("--set and --set-null name a field twice")

@@ -4,10 +4,13 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+import orjson
 import pytest
+from sqlalchemy import select
 
 from sink.roles import Role
 from sink.store.store import Store
+from sink.store.tables import job
 from tests.contract.api import Api, api, known_as, problem, sink
 from tests.contract.stored import entries, ingest, told
 from tests.integration.sink_running import SinkSetup
@@ -81,6 +84,30 @@ def test_job_may_be_as_fast_as_possible_and_correct_values(api: Api, store: Stor
     job = api.post("/replays", wanted).json()
     assert (job["rate_per_s"], job["corrected_fields"]) == (None, ["name"])
     assert "short" not in api.get(f"/replays/{job['id']}").text
+
+
+@pytest.mark.parametrize(
+    "value",
+    ["NaN", "1.10", "1e3", "-Infinity", "1" + 70 * "0", '"\\ud800"', "[1]", "{}", f'"{"x" * 100_001}"'],
+)
+def test_corrected_value_that_would_not_arrive_as_it_was_sent_is_refused(
+    api: Api, store: Store, value: str
+) -> None:
+    told(store, failed())
+    body = f'{{"ids": ["{entries(store)[0].id}"], "corrections": {{"name": {value}}}}}'
+    refused = api.client.post("/replays", content=body, headers={"Content-Type": "application/json"})
+    (wrong,) = problem(refused)["wrong"]
+    assert (refused.status_code, wrong["where"]) == (422, "corrections.name")
+    assert api.get("/replays").json()["jobs"] == []
+
+
+def test_corrected_values_arrive_as_they_were_sent(api: Api, store: Store) -> None:
+    told(store, failed())
+    values = {"name": "0.10", "limit": 2**63 - 1, "vip": True, "city": None}
+    api.post("/replays", {"ids": [entries(store)[0].id], "corrections": values})
+    with store.reading() as connection:
+        kept = orjson.loads(connection.scalar(select(job.c.corrections)) or "{}")
+    assert {field: orjson.loads(text) for field, text in kept.items()} == values
 
 
 def test_job_without_entries_is_refused(api: Api, store: Store) -> None:

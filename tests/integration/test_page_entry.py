@@ -155,6 +155,16 @@ def test_corrected_values_that_are_none_are_not_sent(sink: Served, operator: Bro
     assert "Nothing differs" in operator.press(form, "Show the difference").words
 
 
+def test_a_number_that_json_does_not_know_is_corrected_as_text(sink: Served, operator: Browser) -> None:
+    told(sink.store, failure())
+    form = operator.open(f"/entries/{only(sink.store).id}/correct")
+    look = operator.press(form, "Show the difference", field__credit_limit="NaN")
+    operator.press(look, "Retry with 1 corrected value")
+    with sink.store.reading() as connection:
+        sent = orjson.loads(connection.scalar(select(job.c.corrections)) or "{}")
+    assert sent == {"credit_limit": '"NaN"'}
+
+
 def test_the_key_of_a_record_cannot_be_corrected(sink: Served, operator: Browser) -> None:
     told(sink.store, failure())
     form = operator.open(f"/entries/{only(sink.store).id}/correct")

@@ -136,6 +136,7 @@ def test_show_gives_the_message_when_asked(desk: Desk) -> None:
         (("list", "--older-than", "soon"), "7d"),
         (("replay",), "name the entries"),
         (("show", "zz"), "at least its first 4"),
+        (("replay", "--state", "open", "--set", "name=\udce9"), "no UTF-8 text"),
         (("export", "--format", "xml"), "jsonl or csv"),
     ],
 )

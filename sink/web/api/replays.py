@@ -1,7 +1,7 @@
 """/replays: jobs that have many changes tried again, at a rate, and stop themselves when that does not help."""
 
 from collections.abc import Callable
-from typing import Annotated, Any
+from typing import Annotated
 
 import orjson
 from fastapi import APIRouter, Query, Response
@@ -21,7 +21,7 @@ from sink.web.access.person import Person
 from sink.web.api.acting import actor_of, desk_of, etag
 from sink.web.api.once import IdempotencyKey, OnceRoute
 from sink.web.api.selecting import MOST_IDS, After, Limit, SelectionForm
-from sink.web.api.strict import Word
+from sink.web.api.strict import Value, Word
 from sink.web.problem import ProblemError, documented, not_found
 from sink.web.web import Web, WebDep
 
@@ -94,9 +94,10 @@ class JobForm(SelectionForm):
     decision: Decision = Field(
         default=Decision.RETRY, description="retry: try the change again; drop: give it up"
     )
-    corrections: dict[Word, Any] | None = Field(
+    corrections: dict[Word, Value] | None = Field(
         default=None,
-        description="Target fields with the values to write instead, for this one replay; for a few entries.",
+        description="Target fields with the values to write instead, for this one replay; for a few entries. "
+        "Numbers with a fraction are sent as text.",
     )
     rate_per_s: int | None = Field(
         default=None, ge=1, le=100_000, description="Left out: as configured; null: as fast as possible."

@@ -121,7 +121,8 @@ def _is_bare(field: Field, text: str) -> bool:
     if field.now is None or not field.now.bare:
         return False
     try:
-        value = json.loads(text)
+        # what Python reads as a number, and JSON does not know, is text
+        value = json.loads(text, parse_constant=str)
     except ValueError:
         return False
     return isinstance(value, bool | int | float)
