@@ -7,7 +7,7 @@ from typing import Any
 from schemas.config.mapping import FieldConfig, MappingConfig
 from worker.connectors.protocol import Connector, Description, Refused
 from worker.fault import Fault
-from worker.plan import FieldPlan, MappingPlan
+from worker.plan import CONVERSION_ERRORS, FieldPlan, MappingPlan, constant_for
 from worker.transform import compose
 from worker.where import Where, compile_where
 
@@ -70,11 +70,24 @@ def find_problems(plan: MappingPlan) -> list[Fault]:
         for column in dict.fromkeys(wanted)
         if column in columns and columns[column].generated
     ]
+    faults += [] if faults else _wrong_constants(plan)
     key = set(plan.target_key)
     if not faults and not any(set(unique) == key for unique in plan.description.unique):
         names = ", ".join(plan.target_key)
         reason = f"{plan.target_entity} has no primary key or unique index on ({names})"
         faults.append(Fault("mapping_invalid", {"mapping": plan.name, "reason": reason}))
+    return faults
+
+
+def _wrong_constants(plan: MappingPlan) -> list[Fault]:
+    faults = []
+    for each in plan.fields or ():
+        if each.source is None:
+            try:
+                constant_for(plan.description.columns[each.target], each.constant)
+            except CONVERSION_ERRORS as error:
+                reason = f"the constant for {each.target} cannot be written there: {error}"
+                faults.append(Fault("mapping_invalid", {"mapping": plan.name, "reason": reason}))
     return faults
 
 

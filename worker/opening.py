@@ -89,7 +89,10 @@ def open_connector(name: str, config: AppConfig) -> Connector | WrongConfigurati
         )
     open_it: Callable[[str, Mapping[str, object]], Connector] = found[config.connector].load()
     url = config.url.get_secret_value() if config.url is not None else ""
-    return open_it(url, config.options)
+    try:
+        return open_it(url, config.options)
+    except ValueError as error:
+        return WrongConfiguration(f"apps.{name}.options", str(error))
 
 
 def split_into_lanes(mappings: Mapping[str, MappingConfig]) -> list[list[str]]:

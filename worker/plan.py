@@ -3,7 +3,7 @@
 Pure. A `RowPlan` is made once for each shape of source rows and mapping, and kept.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from operator import itemgetter
 from typing import Any, Literal
@@ -73,12 +73,16 @@ class MappingPlan:
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """How one target column gets its value: the source field's wire value through `converts`, or `constant`."""
+    """How one target column gets its value: the source field's wire value through `convert`, or `constant`.
+
+    Null stays null unconverted, but where `converts_null`: a transformation may fill it.
+    """
 
     column: str
     source: str | None
     constant: object
-    converts: tuple[Convert, ...]
+    convert: Convert | None = None
+    converts_null: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +130,8 @@ def find_fault(cells: tuple[Cell, ...], source: Mapping[str, Any]) -> Fault | No
             continue
         value = source.get(cell.source)
         try:
-            _convert(value, cell.converts)
+            if cell.convert is not None and (value is not None or cell.converts_null):
+                cell.convert(value)
         except OptionNotMappedError:
             return Fault("option_not_mapped", {"field": cell.source, "column": cell.column})
         except CONVERSION_ERRORS as error:
@@ -149,15 +154,12 @@ def _same_named(mapping: MappingPlan, shape: Shape) -> tuple[FieldPlan, ...]:
 
 def _cell(plan: FieldPlan, shape: Shape, column: Column, timestamp_unit: str) -> Cell:
     if plan.source is None:
-        convert = coercion(Kind.UNKNOWN, column.kind)
-        constant = convert(plan.constant) if convert and plan.constant is not None else plan.constant
-        return Cell(column.name, None, constant, ())
+        return Cell(column.name, None, constant_for(column, plan.constant))
     kind = shape.kinds.get(plan.source, Kind.UNKNOWN) if shape.kinds else None
-    converts: list[Convert] = []
-    if plan.source in shape.readers:
-        converts.append(shape.readers[plan.source])
+    reader = shape.readers.get(plan.source)
+    converts: list[Convert] = [] if reader is None else [reader]
     if plan.transform is not None:
-        converts.append(plan.transform)
+        converts = [_with_null(converts, plan.transform)]
         kind = Kind.UNKNOWN if shape.kinds else None
     if plan.options is not None:
         converts.append(_option_lookup(plan.options))
@@ -165,7 +167,38 @@ def _cell(plan: FieldPlan, shape: Shape, column: Column, timestamp_unit: str) ->
     last = coercion(kind, column.kind, timestamp_unit)
     if last is not None:
         converts.append(last)
-    return Cell(column.name, plan.source, None, tuple(converts))
+    return Cell(column.name, plan.source, None, _in_turn(converts), plan.transform is not None)
+
+
+def constant_for(column: Column, constant: object) -> object:
+    """Return a configured constant as the column takes it; raises what CONVERSION_ERRORS lists."""
+    convert = coercion(Kind.UNKNOWN, column.kind)
+    return convert(constant) if convert is not None and constant is not None else constant
+
+
+def _with_null(before: Sequence[Convert], transform: Convert) -> Convert:
+    """Return a transformation that null comes to as well."""
+    if not before:
+        return transform
+    (read,) = before
+    return lambda value: transform(value if value is None else read(value))
+
+
+def _in_turn(converts: Sequence[Convert]) -> Convert | None:
+    """Return one conversion for several, of which the later ones leave null alone."""
+    if len(converts) < 2:
+        return converts[0] if converts else None
+    first, *rest = converts
+
+    def convert(value: Any) -> Any:
+        value = first(value)
+        for each in rest:
+            if value is None:
+                return None
+            value = each(value)
+        return value
+
+    return convert
 
 
 def _option_lookup(options: Mapping[Any, Any]) -> Convert:
@@ -178,14 +211,6 @@ def _option_lookup(options: Mapping[Any, Any]) -> Convert:
             raise OptionNotMappedError from None
 
     return look_up
-
-
-def _convert(value: Any, converts: tuple[Convert, ...]) -> Any:
-    for convert in converts:
-        if value is None:
-            return None
-        value = convert(value)
-    return value
 
 
 def _source_key(names: tuple[str, ...], shape: Shape) -> Callable[[Mapping[str, Any]], Row]:
@@ -215,23 +240,23 @@ def _row_maker(cells: tuple[Cell, ...]) -> Callable[[Mapping[str, Any]], Row]:
     """Return what makes a target row: one C call for all fields, then the conversions that are needed."""
     names = [cell.source for cell in cells if cell.source is not None]
     constants = any(cell.source is None for cell in cells)
-    converts = [(i, cell.converts) for i, cell in enumerate(cells) if cell.converts]
+    converts = [(i, cell.convert, cell.converts_null) for i, cell in enumerate(cells) if cell.convert]
     pick = _tuple_getter(names)
     if not constants and not converts:
         return pick
-    single = [(i, each[0]) for i, each in converts if len(each) == 1]
-    chains = [(i, each) for i, each in converts if len(each) > 1]
+    but_null = [(i, convert) for i, convert, null_too in converts if not null_too]
+    every = [(i, convert) for i, convert, null_too in converts if null_too]
     fixed = [(i, cell.constant) for i, cell in enumerate(cells) if cell.source is None]
 
     def make(source: Mapping[str, Any]) -> Row:
         row = list(pick(source))
         for i, constant in fixed:
             row.insert(i, constant)
-        for i, convert in single:
+        for i, convert in but_null:
             if row[i] is not None:
                 row[i] = convert(row[i])
-        for i, chain in chains:
-            row[i] = _convert(row[i], chain)
+        for i, convert in every:
+            row[i] = convert(row[i])
         return tuple(row)
 
     return make

@@ -7,8 +7,8 @@ from schemas.change import Kind
 from tests.unit.worker.build import CUSTOMER, a_description, a_mapping
 from worker.connectors.protocol import Description, Refused, Write, Written
 from worker.fault import Fault
-from worker.mappings import recompile
-from worker.plan import MappingPlan
+from worker.mappings import find_problems, recompile
+from worker.plan import FieldPlan, MappingPlan
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,3 +56,10 @@ def test_a_column_that_was_written_and_is_gone_is_refused() -> None:
 
     assert isinstance(answer, Refused)
     assert (answer.fault.code, answer.fault.parameters["column"]) == ("field_missing", "name")
+
+
+def test_a_constant_that_its_column_cannot_take_is_told_before_anything_is_consumed() -> None:
+    (fault,) = find_problems(a_mapping(fields=(FieldPlan("credit", None, constant="erp"),)))
+
+    assert fault.code == "mapping_invalid"
+    assert "credit" in str(fault.parameters["reason"])

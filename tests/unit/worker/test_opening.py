@@ -4,12 +4,13 @@ from dataclasses import dataclass, field
 from types import SimpleNamespace
 from typing import cast
 
+from schemas.config.app import AppConfig
 from schemas.config.model import Config
 from tests.unit.worker.test_loop import a_mapping
 from worker.connectors.protocol import Refused
 from worker.fault import Fault
 from worker.lane import Lane
-from worker.opening import compile_plans
+from worker.opening import WrongConfiguration, compile_plans, open_connector
 
 
 @dataclass(slots=True)
@@ -36,3 +37,15 @@ def test_an_app_that_does_not_answer_is_asked_for_one_of_its_mappings_alone() ->
 
     assert (wrong, lane.plans) == ([], {})
     assert [len(each.asked) for each in connectors.values()] == [1, 1]
+
+
+def test_an_option_that_a_connector_does_not_know_is_wrong_configuration() -> None:
+    app = AppConfig.model_validate(
+        {"connector": "sql", "url": "sqlite:///crm.db", "options": {"lock_timeout": 5}}
+    )
+
+    wrong = open_connector("crm", app)
+
+    assert isinstance(wrong, WrongConfiguration)
+    assert wrong.path == "apps.crm.options"
+    assert "lock_timeout_s" in wrong.what
