@@ -21,6 +21,8 @@ _LONG = range(-(2**63), 2**63)
 
 # PostgreSQL's numeric has at most this many digits on either side of the point; a larger scale is no number of any app.
 _MAX_SCALE = 131_072
+# 4299 digits, as Python turns no more than 4300 into text
+_MAX_INTEGER_BYTES = 1785
 
 
 def to_typed(value: Any) -> Any:
@@ -151,6 +153,8 @@ _WRITERS: Mapping[type, Callable[[Any], Any]] = {
 
 
 def _read_integer(content: Mapping[str, Any]) -> int:
+    if len(content["unscaled"]) > _MAX_INTEGER_BYTES:
+        raise ValueError("an integer with too many digits")
     return int.from_bytes(content["unscaled"], "big", signed=True)
 
 

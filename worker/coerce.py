@@ -8,6 +8,7 @@ import base64
 import binascii
 import json
 import math
+import re
 from collections.abc import Callable, Mapping
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal, InvalidOperation
@@ -22,6 +23,9 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MIDNIGHT = datetime(1970, 1, 1)  # noqa: DTZ001  only a time of day is taken from it
 _EPOCH_DAYS = date(1970, 1, 1).toordinal()
 _MICROS_PER_UNIT = {"s": 1_000_000, "ms": 1000, "us": 1, "ns": 0}
+# no integer of any app has more digits, and Python turns few more into text
+_INTEGER_DIGITS = 4000
+_INTEGER = re.compile(rf"\s*[+-]?\d{{1,{_INTEGER_DIGITS}}}\s*", re.ASCII)
 _TRUE, _FALSE = frozenset({"true", "t", "1"}), frozenset({"false", "f", "0"})
 _TEMPORAL = frozenset({Kind.DATE, Kind.TIME, Kind.TIMESTAMP, Kind.TIMESTAMP_TZ, Kind.INTERVAL})
 
@@ -67,6 +71,8 @@ def to_text(value: Any) -> str:
             text = json.dumps(value, ensure_ascii=False, default=to_text)
         case timedelta():
             text = interval_text(value)
+        case Decimal() if _has_digits(value):
+            text = format(value, "f")
         case datetime():
             text = value.isoformat(" ")
         case date() | time():
@@ -76,17 +82,19 @@ def to_text(value: Any) -> str:
     return text
 
 
+def _has_digits(value: float | Decimal) -> bool:
+    """Whether a number can be written out in digits, and not too many of them."""
+    return math.isfinite(value) and abs(Decimal(value).adjusted()) <= _INTEGER_DIGITS
+
+
 def _to_integer(value: Any) -> int:
     match value:
         case bool() | int():
             return int(value)
-        case float() | Decimal() if math.isfinite(value) and value == int(value):
+        case float() | Decimal() if _has_digits(value) and value == int(value):
             return int(value)
-        case str():
-            try:
-                return int(value)
-            except ValueError:
-                raise ValueError("not an integer") from None
+        case str() if _INTEGER.fullmatch(value):
+            return int(value)
     raise ValueError("not an integer")
 
 
@@ -96,7 +104,9 @@ def _to_decimal(value: Any) -> Decimal:
             return value
         case bool():
             return Decimal(int(value))
-        case int() | str():
+        case int():
+            return Decimal(value)
+        case str() if "_" not in value:
             try:
                 return Decimal(value)
             except InvalidOperation:
@@ -107,11 +117,15 @@ def _to_decimal(value: Any) -> Decimal:
 
 
 def _to_float(value: Any) -> float:
-    if isinstance(value, str | int | float | Decimal):
-        try:
-            return float(value)
-        except (ValueError, OverflowError):
-            raise ValueError("not a floating point number") from None
+    match value:
+        case float():
+            return value
+        case int() | str() | Decimal():
+            number = _to_decimal(value)
+            found = float(number)
+            if math.isinf(found) and number.is_finite():
+                raise ValueError("too large for a floating point number")
+            return found
     raise ValueError("not a number")
 
 
@@ -148,8 +162,12 @@ def _to_time(value: Any) -> time:
         case str():
             parsed = _from_iso(time.fromisoformat, value)
             if isinstance(parsed, time):
-                return parsed
+                return parsed if parsed.tzinfo is None else _in_utc(parsed)
     raise ValueError("not a time of day")
+
+
+def _in_utc(value: time) -> time:
+    return datetime.combine(date(2000, 1, 1), value).astimezone(UTC).time()
 
 
 def _to_timestamp(value: Any) -> Any:

@@ -27,6 +27,8 @@ Change = Candidate | Broken
 
 MAX_MESSAGE_BYTES = 2048
 MAX_TRACE_BYTES = 8192
+# longer ones no browser opens
+MAX_LINK_CHARACTERS = 2000
 # what the broker adds to a record: batch and record headers, our own header, the key
 OVERHEAD_BYTES = 1024
 
@@ -167,7 +169,7 @@ def fit(event: SyncFailed, encode: Callable[[Event], bytes], limit_bytes: int) -
 
 
 def _expand(link: str | None, names: tuple[str, ...], key: Row) -> str | None:
-    """Return a link with its `{field}`s filled in, quoted for a URL; None where a field is not known."""
+    """Return a link with its `{field}`s filled in, quoted for a URL; None where a field is not known, or it gets too long."""
     if link is None:
         return None
     fields = {name: str(value) for name, value in zip(names, key, strict=False)}
@@ -178,7 +180,8 @@ def _expand(link: str | None, names: tuple[str, ...], key: Row) -> str | None:
             if name not in fields:
                 return None
             parts.append(quote(fields[name], safe=""))
-    return "".join(parts)
+    expanded = "".join(parts)
+    return expanded if len(expanded) <= MAX_LINK_CHARACTERS else None
 
 
 def message_of(fault: Fault) -> str:

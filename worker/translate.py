@@ -158,7 +158,8 @@ def _keep_delete(
         return 0
     try:
         key = plan.key(before)
-    except ValueError:
+        hash(key)
+    except (ValueError, TypeError):
         broken.append(Broken((), message, Fault("key_missing", {"field": ", ".join(mapping.source_key)})))
         return 0
     if mapping.on_delete == "report":

@@ -164,3 +164,10 @@ def test_a_schema_of_our_name_with_other_fields_is_none_of_ours(name: str) -> No
 
 def test_the_published_key_is_read() -> None:
     assert Decoder(lambda _: None).key_fields(message_key({"number": "C001"})) == {"number": "C001"}
+
+
+def test_an_integer_with_more_digits_than_any_app_has_is_no_value() -> None:
+    change = Decoder(lambda _: None)(None, encode_change(a_change(after={"number": 10**5000})), ())
+    assert isinstance(change, RecordChange)
+    with pytest.raises(ValueError, match="too many digits"):
+        exact(change)

@@ -84,3 +84,12 @@ def test_what_the_app_said_is_added_to_the_catalogues_sentence() -> None:
     said = message_of(Fault("rejected_by_app", detail="the customer is blocked"))
 
     assert said.endswith("the customer is blocked")
+
+
+def test_a_link_that_no_browser_would_open_is_left_out() -> None:
+    change = Candidate(("é" * 1000,), False, ("é",), ("number",), ("é",), a_message(7))
+    failure = OpenFailure("customers", "é", "failure-1", "too_long", TOPIC, 0, 7, 1, NOW)
+
+    event = failed_event(a_mapping(), change, Fault("too_long"), failure, NOW, REPORTER)
+
+    assert event.source.link is None

@@ -7,9 +7,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from schemas.change import Kind, Op, RecordChange, Shape
+from schemas.config.transform import Default, Round
 from tests.unit.worker.build import a_change, a_description, a_mapping, a_message, a_shape, no_key_fields
 from worker.decode import TOMBSTONE
 from worker.plan import FieldPlan, MappingPlan
+from worker.transform import compose
 from worker.translate import Translated, record_id, translate
 from worker.where import Where, compile_where
 
@@ -87,11 +89,33 @@ def test_wire_values_are_read_by_the_shapes_readers() -> None:
 
 
 def test_null_stays_null_through_every_conversion() -> None:
-    mapping = a_mapping(fields=(FieldPlan("credit", "credit", transform=abs, options={"1": 2}),))
+    transform = compose([Round(digits=0)])
+    mapping = a_mapping(fields=(FieldPlan("credit", "credit", transform=transform, options={"1": 2}),))
 
     (candidate,) = translated(mapping, a_change({"number": "C1", "name": None, "credit": None})).candidates
 
     assert candidate.row == ("C1", None)
+
+
+def test_a_default_takes_the_place_of_null() -> None:
+    default = compose([Default(value="unknown")])
+    mapping = a_mapping(fields=(FieldPlan("name", "name", transform=default),))
+
+    changes = [a_change({"number": str(i), "name": name}) for i, name in enumerate(("Adatum", None))]
+
+    assert [each.row for each in translated(mapping, *changes).candidates] == [
+        ("0", "Adatum"),
+        ("1", "unknown"),
+    ]
+
+
+def test_a_default_that_the_target_cannot_take_is_a_failure_that_names_the_field() -> None:
+    default = compose([Default(value="unknown")])
+    mapping = a_mapping(fields=(FieldPlan("credit", "credit", transform=default),))
+
+    (broken,) = translated(mapping, a_change({"number": "C1", "credit": None})).broken
+
+    assert (broken.fault.code, broken.fault.parameters["field"]) == ("wrong_type", "credit")
 
 
 def test_a_field_that_rows_of_a_shape_lack_is_not_written() -> None:
@@ -156,6 +180,13 @@ def test_a_delete_without_image_takes_its_key_from_the_message() -> None:
     result = translate(a_mapping(), messages, lambda _key, _headers: {"number": "C1"})
 
     assert [each.row for each in result.candidates] == [("C1",)]
+
+
+@pytest.mark.parametrize("key", [[1, 2], {"scale": 0}])
+def test_a_delete_whose_key_is_no_single_value_is_a_failure(key: object) -> None:
+    (broken,) = translated(a_mapping(), a_change(op=Op.DELETE, before={"number": key})).broken
+
+    assert broken.fault.code == "key_missing"
 
 
 def test_a_tombstone_is_skipped_unless_it_is_configured_as_a_delete() -> None:

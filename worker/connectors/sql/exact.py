@@ -4,6 +4,7 @@ import datetime as dt
 import json
 import math
 import re
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
@@ -16,6 +17,7 @@ from worker.fault import Fault
 
 EPOCH = dt.datetime(1970, 1, 1)  # noqa: DTZ001  zone-less timestamps count from a zone-less epoch
 DAY_US = 86_400_000_000
+_INTEGER_64 = 2**63
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,12 +199,19 @@ def _decimal_fits(number: Decimal, column: Column, holds: Holds) -> bool:
     assert isinstance(exponent, int)  # noqa: S101  finite numbers have one
     zeros = len(digits) - len("".join(map(str, digits)).rstrip("0"))
     significant, exponent = len(digits) - zeros, exponent + zeros
-    if holds.decimal_digits is not None and significant > holds.decimal_digits and exponent < 0:
+    if holds.decimal_digits is not None and not _double_fits(number, significant, holds.decimal_digits):
         return False
     if column.precision is None:
         return True
     scale = column.scale or 0
     return -exponent <= scale and number.adjusted() < column.precision - scale
+
+
+def _double_fits(number: Decimal, significant: int, digits: int) -> bool:
+    """Whether a database holds a decimal that keeps it as an integer of 64 bits, or else as a double."""
+    if number.adjusted() > sys.float_info.max_10_exp - 1:
+        return False
+    return significant <= digits or (number == number.to_integral_value() and abs(number) < _INTEGER_64)
 
 
 def _float(value: Any, column: Column, holds: Holds) -> float:

@@ -147,3 +147,15 @@ def test_a_whole_column_is_judged_as_its_values_one_by_one(values: list[Any]) ->
 def test_a_duration_is_told_as_iso_8601() -> None:
     assert duration_text(dt.timedelta(days=3, seconds=4, microseconds=500_000)) == "P3DT4.5S"
     assert duration_text(-dt.timedelta(hours=1)) == "-P0DT3600S"
+
+
+@pytest.mark.parametrize("number", ["1E+400", "1E+1000000", "12345678901234567890123", "0.1234567890123456"])
+def test_a_database_that_keeps_decimals_as_doubles_is_given_none_that_it_would_change(number: str) -> None:
+    assert code(Column("c", Kind.DECIMAL), Decimal(number), Holds(decimal_digits=15)) == "out_of_range"
+
+
+@pytest.mark.parametrize("number", ["1E+300", "9223372036854775807", "123456789012345E+10"])
+def test_a_database_that_keeps_decimals_as_doubles_is_given_those_that_it_keeps(number: str) -> None:
+    value = Decimal(number)
+
+    assert held(Column("c", Kind.DECIMAL), value, Holds(decimal_digits=15)) == value
