@@ -153,7 +153,7 @@ class Worker:
     def _preparation(self, lane: Lane) -> Callable[[Sequence[Message]], Batch]:
         """Return what decodes polled messages for a lane; it has decoders of its own, as it runs beside the lane's thread."""
         translator = open_translator(self.config, self.closing)
-        originals = Originals(lambda: consumer(self.config.kafka, None))
+        originals = Originals(self.services.admin, lambda: consumer(self.config.kafka, None))
         self.closing.callback(originals.close)
         replay_topic, codec = self.config.kafka.replay_topic, self.services.codec
 

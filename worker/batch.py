@@ -1,7 +1,7 @@
 """A polled batch, decoded and translated: what a lane works on. Pure."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from operator import attrgetter
 
 from schemas.events import Decision, Outcome, Position, ReplayRequest
@@ -84,7 +84,7 @@ class Translator:
     ) -> Part:
         """Return the replays of one mapping as changes; an original that the request lacks is found by position."""
         changes = [self._replay(mapping, request, find_original) for request in requests]
-        return Part(mapping, (), requests, _in_rounds(changes), {}, ())
+        return Part(mapping, (), requests, in_rounds(changes), {}, ())
 
     def _replay(self, mapping: MappingPlan, request: ReplayRequest, find_original: FindOriginal) -> Change:
         place = request.position
@@ -95,6 +95,15 @@ class Translator:
         message = stored(place, original) if original is not None else find_original(place)
         if message is None:
             return Broken((), empty, Fault("original_gone"), request)
+        return self._replayed(mapping, request, message)
+
+    def again(self, mapping: MappingPlan, change: Change) -> Change | None:
+        """Return a change translated anew, for the columns that its target has now; None where the mapping wants nothing of it."""
+        if change.replay is None:
+            return self.change(mapping, change.message)
+        return self._replayed(mapping, change.replay, change.message)
+
+    def _replayed(self, mapping: MappingPlan, request: ReplayRequest, message: Message) -> Change:
         if request.corrections:
             change = self._corrected(mapping, message, request.corrections)
         else:
@@ -141,17 +150,15 @@ def _rounds(mapping: MappingPlan, changes: list[Change]) -> Sequence[Sequence[Ch
         if len(set(targets)) == len(targets):
             return (changes,)
     ordered = sorted(changes, key=lambda each: (each.message.partition, each.message.offset))
-    return _in_rounds(ordered)
+    return in_rounds(ordered)
 
 
-def _in_rounds(changes: Iterable[Change]) -> list[list[Change]]:
+def in_rounds(changes: Iterable[Change]) -> list[list[Change]]:
     """Return changes in rounds: in each a record, and a target key, stands once; the order of each is kept."""
     turns: dict[object, int] = {}
     rounds: list[list[Change]] = []
     for each in changes:
-        names: list[object] = [record_of(each)]
-        if isinstance(each, Candidate):
-            names.append((each.target_key,))
+        names = _names(each)
         turn = max(turns.get(name, 0) for name in names)
         for name in names:
             turns[name] = turn + 1
@@ -159,6 +166,33 @@ def _in_rounds(changes: Iterable[Change]) -> list[list[Change]]:
             rounds.append([])
         rounds[turn].append(each)
     return rounds
+
+
+def _names(change: Change) -> list[object]:
+    """Return what no two changes of a round share: the record, and the target's key."""
+    return [record_of(change), *([(change.target_key,)] if isinstance(change, Candidate) else [])]
+
+
+@dataclass(slots=True)
+class Deferred:
+    """Changes of a part that wait for the rest of the batch, and behind them those that come after them."""
+
+    changes: list[Change] = field(default_factory=list)
+    names: set[object] = field(default_factory=set)
+
+    def add(self, changes: Iterable[Change]) -> None:
+        """Have changes wait."""
+        for each in changes:
+            self.changes.append(each)
+            self.names.update(_names(each))
+
+    def hold_back(self, changes: Sequence[Change]) -> Sequence[Change]:
+        """Return the changes of a round that need not wait; the others do, in their order."""
+        if not self.names:
+            return changes
+        later = [each for each in changes if not self.names.isdisjoint(_names(each))]
+        self.add(later)
+        return [each for each in changes if self.names.isdisjoint(_names(each))]
 
 
 def by_topic(messages: Iterable[Message]) -> dict[str, list[Message]]:

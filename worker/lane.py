@@ -19,12 +19,13 @@ from structlog.typing import FilteringBoundLogger
 from plumbing.unreachable import UnreachableError
 from schemas.events import ALL_MAPPINGS, Event, Outcome
 from worker.apply import Jitter
-from worker.batch import Batch, Change, Part, Translator
+from worker.batch import Batch, Change, Deferred, Part, Translator, in_rounds
 from worker.breaker import Breaker, probe_delay_s
 from worker.connectors.protocol import Connector, Refused
 from worker.decide import OpenFailure
 from worker.fault import Fault
 from worker.mappings import recompile
+from worker.message import Message
 from worker.metrics import WorkerMetrics
 from worker.parked import follow
 from worker.plan import MappingPlan
@@ -187,25 +188,27 @@ class Lane:
 
     def _settle_batch(self, batch: Batch) -> dict[tuple[str, int], int]:
         full: dict[tuple[str, int], int] = {}
-        deferred: list[tuple[str, Sequence[Change]]] = []
+        second: list[tuple[Part, Deferred]] = []
         for part in batch.parts:
             self._count(part.mapping.name, part.counts)
+            deferred = Deferred()
             for changes in part.rounds:
-                for settled in self._settle_round(part, changes, last_chance=False):
-                    if settled.deferred:
-                        deferred.append((part.mapping.name, settled.deferred))
-                    for message in settled.full:
-                        place = (message.topic, message.partition)
-                        full[place] = min(message.offset, full.get(place, message.offset))
+                for settled in self._settle_round(part, deferred.hold_back(changes), last_chance=False):
+                    deferred.add(settled.deferred)
+                    _note_full(settled.full, full)
+            second.append((part, deferred))
         # what failed for want of another record gets its second chance when all of the batch is in
-        for name, changes in deferred:
-            part = next(each for each in batch.parts if each.mapping.name == name)
-            self._settle_round(part, changes, last_chance=True)
+        for part, deferred in second:
+            for changes in in_rounds(deferred.changes):
+                for settled in self._settle_round(part, changes, last_chance=True):
+                    _note_full(settled.full, full)
         return full
 
     def _settle_round(self, part: Part, changes: Sequence[Change], *, last_chance: bool) -> list[Settled]:
         """Settle a round, waiting out whatever breaks the app, and count what became of it."""
         name = part.mapping.name
+        if not changes:
+            return []
 
         def attempt() -> Settled | Refused:
             plan, again = self.plans[name], changes
@@ -221,14 +224,11 @@ class Lane:
 
     def _translated_anew(self, plan: MappingPlan, changes: Sequence[Change]) -> Sequence[Change]:
         """Return the same changes for the columns that the target has now."""
-        anew = []
-        for each in changes:
-            change = (
-                self.world.translator.change(plan, each.message) if each.message.value is not None else each
-            )
-            if change is not None:
-                anew.append(change._replace(replay=each.replay) if isinstance(change, tuple) else each)
-        return anew
+        translated = (
+            each if each.message.value is None else self.world.translator.again(plan, each)
+            for each in changes
+        )
+        return [each for each in translated if each is not None]
 
     def _follow(self, name: str, records: Sequence[str]) -> list[Settled]:
         if not records:
@@ -238,13 +238,14 @@ class Lane:
         )
         for settled in followed:
             self._account(name, settled)
-        self.world.metrics.parked.labels(name).set(self.state.parked_count(name))
+        self._show_parked(name)
         return followed
 
     def patiently(self, name: str, attempt: Callable[[], T | Refused]) -> T:
         """Attempt something until the app and the state store let it be done; raises Abandoned."""
         outage: Outage | None = None
         while True:
+            self.wait(0)
             try:
                 result = attempt()
             except SQLAlchemyError as error:
@@ -348,8 +349,20 @@ class Lane:
         self._count(name, settled.counts)
         self.world.metrics.settled(name, settled)
         if settled.full or settled.freed:
+            self._show_parked(name)
+
+    def _show_parked(self, name: str) -> None:
+        # while the state store is away the metric shows the last number
+        with suppress(SQLAlchemyError):
             self.world.metrics.parked.labels(name).set(self.state.parked_count(name))
 
     def _count(self, name: str, counts: Mapping[Outcome, int]) -> None:
         self.world.tally.add(name, counts)
         self.world.metrics.count(name, counts)
+
+
+def _note_full(messages: Sequence[Message], full: dict[tuple[str, int], int]) -> None:
+    """Note the first message of each partition for which there was no room."""
+    for message in messages:
+        place = (message.topic, message.partition)
+        full[place] = min(message.offset, full.get(place, message.offset))

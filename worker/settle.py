@@ -54,7 +54,7 @@ class Effects(Protocol):
 
     @property
     def wait(self) -> Wait:
-        """Waits for some seconds, or less when the worker is to stop."""
+        """Waits for some seconds; raises where the worker is told to let go."""
 
     @property
     def jitter(self) -> Jitter:
@@ -98,6 +98,8 @@ def settle(
     """Settle changes of one mapping, no two of the same record; `following` when they are parked ones whose turn it is."""
     strict = mapping.order == "strict"
     with effects.state.lock(mapping.name, map(record_of, changes), parked=strict) as locked:
+        # the lock may have come late: what was told to let go meanwhile writes no more
+        effects.wait(0)
         work = _judge(mapping, changes, locked, frozenset() if following else locked.parked)
         applied = _apply(mapping, work.having(Verdict.WRITE), effects)
         if isinstance(applied, Refused):
