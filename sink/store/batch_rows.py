@@ -98,9 +98,10 @@ def fold_entry(events: EntryEvents, known: Known | None, rows: BatchRows) -> Non
     fresh = None if rows.all_failures or known is not None else rows.prepared.fresh.get(events.entry_id)
     folded, shown = fresh or _fold(events, known, rows)
     _count(folded, rows.counts, LETTER if events.origin != INSTEP else "failed")
+    # a job may still wait for the verdict of a replay whose entry was cleared
+    rows.settled += folded.settled
     if folded.standing is None:
         return
-    rows.settled += folded.settled
     if shown is not None:
         _take_shown(shown, known, rows)
     elif folded.closing is not None:

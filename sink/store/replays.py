@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import orjson
-from sqlalchemy import Connection, Row, and_, bindparam, func, or_, select, update
+from sqlalchemy import Connection, Row, and_, bindparam, exists, func, or_, select, update
 
 from schemas.events import Decision, OriginalRecord, Position, ReplayRequest
 from sink.batch import INSTEP
@@ -140,7 +140,8 @@ def time_out(connection: Connection, before_us: int, now_us: int, limit: int) ->
     # claimed and never looked up in the topic, which is away: it may have reached the worker
     given_up_us = min(before_us, now_us - 2 * CLAIM_HOLDS_US)
     # what the worker is to forget is sent however late: its entry is closed already
-    unsent = and_(replay.c.sent_us.is_(None), replay.c.decision != Decision.DROP)
+    forgets = and_(replay.c.decision == Decision.DROP, exists().where(entry.c.id == replay.c.entry_id))
+    unsent = and_(replay.c.sent_us.is_(None), ~forgets)
     overdue = or_(
         replay.c.sent_us < before_us,
         and_(unsent, replay.c.claimed_us.is_(None), replay.c.requested_us < before_us),

@@ -10,6 +10,8 @@ from sink.store.tables import (
     audit,
     entry,
     group_rate,
+    job,
+    job_item,
     payload,
     progress_slot,
     quarantine,
@@ -36,14 +38,19 @@ def purge_closed(connection: Connection, before_us: int, now_us: int, limit: int
 
 
 def delete_entries(connection: Connection, ids: Sequence[str], now_us: int) -> int:
-    """Delete entries that the transaction has locked, with their replays and messages; returns how many."""
+    """Delete entries that the transaction has locked, with their messages and such replays as no job counts; returns how many."""
     if not ids:
         return 0
     among = bulk.among(connection, entry.c.id, ids)
     messages = list(
         connection.scalars(select(entry.c.payload_id).where(among, entry.c.payload_id.is_not(None)))
     )
-    connection.execute(delete(replay).where(bulk.among(connection, replay.c.entry_id, ids)))
+    # a job that is not finished counts the verdicts of its replays; these age out as other replays do
+    asked = job_item.join(job, job.c.id == job_item.c.job_id)
+    counted = (
+        exists().select_from(asked).where(job_item.c.replay_id == replay.c.id, job.c.finished_us.is_(None))
+    )
+    connection.execute(delete(replay).where(bulk.among(connection, replay.c.entry_id, ids), ~counted))
     deleted = connection.execute(delete(entry).where(among)).rowcount
     _purge_payloads(connection, messages, now_us)
     return deleted

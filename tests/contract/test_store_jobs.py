@@ -1,13 +1,16 @@
 """How replay jobs go, on PostgreSQL and on SQLite."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
+from sink.actions import clear
 from sink.job_actions import JobRefused, cancel_job, pause_job, resume_job, start_job
 from sink.jobs import Counts, JobState
 from sink.states import Refusal, State
 from sink.store import replays
+from sink.store.entries import Filter
 from sink.store.jobs import Job, read_items
 from sink.store.store import Store
 from tests.contract.job_steps import ANN, ORDER, Works, seen, some, started
@@ -84,6 +87,33 @@ def test_job_that_stopped_itself_goes_on_without_canaries_when_it_is_resumed(sto
     sink.run()
     assert isinstance(resume_job(store, new.id, ANN), Job)
     assert len(sink.run()) == 18
+
+
+def test_job_goes_on_and_counts_right_when_entries_that_it_resolved_are_cleared(
+    store: Store, tmp_path: Path
+) -> None:
+    new = started(store, some(store, 50), replace(ORDER, canaries=10, rate_per_s=15))
+    sink = Works(store)
+    for _ in range(2):
+        sink.answer(sink.run())
+    cleared = clear(store, Filter(states=(State.RESOLVED,)), tmp_path / "cleared.avro", ANN)
+    while sent := sink.run():
+        sink.answer(sent)
+    over = seen(store, new)
+    assert (cleared.deleted > 0, over.state, over.counts) == (True, JobState.DONE, Counts(resolved=50))
+
+
+def test_answer_to_a_replay_counts_though_its_entry_was_cleared_meanwhile(
+    store: Store, tmp_path: Path
+) -> None:
+    new = started(store, some(store, 1))
+    sink = Works(store)
+    sent = sink.run()
+    told(store, resolved(failed("C00000", 0), offset=50))
+    clear(store, Filter(states=(State.RESOLVED,)), tmp_path / "cleared.avro", ANN)
+    sink.answer(sent)
+    sink.run()
+    assert seen(store, new).counts == Counts(resolved=1)
 
 
 def test_unconfirmed_canaries_stop_a_job(store: Store) -> None:
