@@ -46,7 +46,7 @@ class Selection:
         return self == Selection()
 
     def in_words(self) -> str:
-        """Return what is selected, for people."""
+        """Return what is selected, for people and the audit log: filters by name, but not what was searched for."""
         if self.ids:
             return f"entry {self.ids[0]}" if len(self.ids) == 1 else f"{len(self.ids)} entries by id"
         named = {
@@ -54,14 +54,13 @@ class Selection:
             "mapping": self.mappings,
             "category": self.categories,
             "code": self.codes,
-            "record": self.records,
             "group": self.groups,
             "fixed by": self.fixers,
-            "text": [self.text] if self.text else [],
             "older than": [self.older_than] if self.older_than else [],
             "newer than": [self.newer_than] if self.newer_than else [],
         }
         words = [f"{name} {' or '.join(values)}" for name, values in named.items() if values]
+        words += [f"a {name}" for name, value in (("record", self.records), ("text", self.text)) if value]
         return ", ".join(words) or "every entry that is not closed"
 
 

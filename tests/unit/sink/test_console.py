@@ -35,6 +35,11 @@ def test_inert_text_is_printable(text: str) -> None:
     assert not set(inert(text)) & {"\x1b", "\n", "\r", "\t", "\x9b", "\u202e"}
 
 
+def test_what_was_searched_for_is_not_told() -> None:
+    selection = Selection(mappings=("customers",), records=("C001",), text="Old & Sons")
+    assert selection.in_words() == "mapping customers, a record, a text"
+
+
 @pytest.mark.parametrize("text", ["=1+1", "+1", "-1", "@x", "=cmd|' /C calc'!A0"])
 def test_spreadsheet_cell_is_no_formula(text: str) -> None:
     assert inert_cell(text).startswith("'")
