@@ -2,11 +2,11 @@
 
 from collections.abc import Sequence
 
-from sqlalchemy import Column, ColumnElement, Connection, Table, and_, delete, exists, select, update
+from sqlalchemy import Column, ColumnElement, Connection, Table, and_, delete, exists, select, text, update
 
-from sink.states import CLOSED
 from sink.store import bulk
 from sink.store.tables import (
+    CLOSED_STATES,
     audit,
     entry,
     group_rate,
@@ -22,7 +22,8 @@ from sink.store.tables import (
 )
 from sink.store.write_batch import TOUCH_EVERY_US
 
-_CLOSED = entry.c.state.in_(sorted(CLOSED))
+# written out as in the index of closed entries, which the database would not use for states that it is handed
+_CLOSED = text(f"instep_entry.{CLOSED_STATES}")
 
 
 def purge_closed(connection: Connection, before_us: int, now_us: int, limit: int) -> int:

@@ -4,9 +4,10 @@ import threading
 from collections.abc import Sequence
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection, event, func, select
 
 from schemas.config.process import RetentionConfig
 from schemas.events import Resolution
@@ -76,6 +77,28 @@ def test_entries_that_are_not_closed_never_age_out(store: Store) -> None:
         State.UNCONFIRMED,
     }
     assert rows(store, "instep_payload") == 4
+
+
+def test_ageing_out_reads_no_more_than_is_due(sqlite_store: Store) -> None:
+    closed(sqlite_store, 1)
+    told(sqlite_store, failed("open", 99))
+    asked: list[tuple[str, Any]] = []
+
+    @event.listens_for(sqlite_store.engine, "before_cursor_execute")
+    def note(_connection: Any, _cursor: Any, statement: str, given: Any, *_: Any) -> None:
+        asked.append((statement, given))
+
+    janitor(sqlite_store, to_us(at(61)) + 7 * DAY_US).run()
+    event.remove(sqlite_store.engine, "before_cursor_execute", note)
+    with sqlite_store.reading() as connection:
+        plans = [
+            step.detail
+            for statement, given in asked
+            if statement.startswith(("SELECT", "DELETE", "UPDATE"))
+            for step in connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", given)
+        ]
+    assert [plan for plan in plans if "instep_entry_closed" in plan]
+    assert [plan for plan in plans if plan.startswith(("SCAN instep_entry", "SCAN instep_payload"))] == []
 
 
 def test_messages_of_closed_entries_may_go_before_them(store: Store) -> None:
