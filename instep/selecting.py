@@ -25,7 +25,8 @@ Codes = Annotated[
 ]
 Records = Annotated[list[str] | None, typer.Option("--record", help="Only the record with this id.")]
 Groups = Annotated[
-    list[str] | None, typer.Option("--group", help="Only the entries of the group with this id.")
+    list[str] | None,
+    typer.Option("--group", help="Only the entries of the group with this id; its first digits are enough."),
 ]
 OlderThan = Annotated[
     str | None,

@@ -19,8 +19,8 @@ from sink.desk.selection import (
     Selection,
     over_before,
     read_cursor,
+    read_filter,
     selected_ids,
-    to_filter,
     whole_ids,
     write_cursor,
 )
@@ -65,9 +65,9 @@ class DirectDesk:
 
     def list_entries(self, selection: Selection, *, limit: int, after: str | None) -> EntryPage:
         """Return a page of entries, the last failed first."""
-        wanted = to_filter(selection, self._clock_us())
         start = None if after is None else read_cursor(after)
         with self._store.reading() as connection:
+            wanted = read_filter(connection, selection, self._clock_us())
             if wanted.ids:
                 wanted = replace(wanted, ids=tuple(whole_ids(connection, wanted.ids)))
             page = read_page(connection, wanted, after=start, limit=limit + 1)
@@ -77,7 +77,7 @@ class DirectDesk:
     def all_entries(self, selection: Selection) -> Iterator[Entry]:
         """Yield every entry that is selected, the last failed first."""
         with self._store.reading() as connection:
-            yield from read_all(connection, to_filter(selection, self._clock_us()))
+            yield from read_all(connection, read_filter(connection, selection, self._clock_us()))
 
     def show_entry(self, typed_id: str, *, with_message: bool) -> EntryDetail | None:
         """Return one entry, by an id of which the first digits suffice."""
@@ -158,7 +158,8 @@ class DirectDesk:
 
     def _clearable(self, selection: Selection, *, include_open: bool) -> Filter:
         moment = self._clock_us()
-        wanted = to_filter(selection, moment, closed_too=True)
+        with self._store.reading() as connection:
+            wanted = read_filter(connection, selection, moment, closed_too=True)
         # for what is closed, age counts from its closing
         aged = replace(
             wanted, failed_before_us=None, over_before_us=over_before(selection.older_than, moment)

@@ -12,14 +12,11 @@ from schemas.catalogue import Category, catalogue
 from schemas.config.scalar import parse_duration
 from sink import actions, group_actions
 from sink.actions import Actor
-from sink.desk.selection import WrongUse, known, read_cursor, write_cursor
+from sink.desk.selection import WrongUse, known, read_cursor, whole_group_id, write_cursor
 from sink.group_actions import GroupRefused
 from sink.groups import GroupState
 from sink.store.groups import Group, GroupFilter, find_group_ids, group_key, read_groups
 from sink.store.store import Store
-
-_SHORTEST_ID = 4
-_WHOLE_ID = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,19 +92,6 @@ def to_group_filter(selection: GroupSelection) -> GroupFilter:
         categories=tuple(known("category", each, list(Category)) for each in selection.categories),
         codes=tuple(known("code", each, list(catalogue())) for each in selection.codes),
     )
-
-
-def whole_group_id(typed_id: str, find: Callable[[str], Sequence[str]]) -> str:
-    """Return the whole id of a group of which the first digits were typed; `find` returns ids that begin with a text."""
-    typed = typed_id.strip().lower()
-    if len(typed) < _SHORTEST_ID or not typed.isalnum():
-        raise WrongUse(f'"{typed}" is no id of a group; type at least its first {_SHORTEST_ID} digits')
-    if len(typed) >= _WHOLE_ID:
-        return typed
-    found = find(typed)
-    if len(found) > 1:
-        raise WrongUse(f'several groups begin with "{typed}"; type more of the id')
-    return found[0] if found else typed
 
 
 def span_us(text: str, option: str) -> int:

@@ -5,8 +5,9 @@ from datetime import datetime
 from typing import Any
 
 from sink import actions
-from sink.desk.groups import GroupPage, GroupSelection, span_us, to_group_filter, whole_group_id
+from sink.desk.groups import GroupPage, GroupSelection, span_us, to_group_filter
 from sink.desk.remote_jobs import Caller, Fields, RefusedError
+from sink.desk.selection import whole_group_id
 from sink.group_actions import GroupRefusal, GroupRefused
 from sink.groups import GroupState
 from sink.moment import to_text, to_us

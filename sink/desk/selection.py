@@ -1,9 +1,10 @@
 """What options or query parameters select, as text, turned into entries. Raises WrongUse for what makes no sense."""
 
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from datetime import timedelta
+from functools import partial
 
 from pydantic_core import PydanticCustomError
 from sqlalchemy import Connection
@@ -13,6 +14,7 @@ from schemas.config.problem import did_you_mean
 from schemas.config.scalar import parse_duration
 from sink.states import RELEVANT, State
 from sink.store.entries import Filter, PageKey, find_ids, read_ids
+from sink.store.groups import find_group_ids
 
 _SHORTEST_ID = 4
 _WHOLE_ID = 16
@@ -84,6 +86,14 @@ def to_filter(selection: Selection, now_us: int, *, closed_too: bool = False) ->
     )
 
 
+def read_filter(
+    connection: Connection, selection: Selection, now_us: int, *, closed_too: bool = False
+) -> Filter:
+    """Return the entries that are meant, their groups by whole ids; raises WrongUse for a group that there is not."""
+    wanted = to_filter(selection, now_us, closed_too=closed_too)
+    return replace(wanted, groups=tuple(_whole_group(connection, each) for each in wanted.groups))
+
+
 def over_before(text: str | None, now_us: int) -> int | None:
     """Return the moment that lies a duration back."""
     return _before(text, now_us, "older-than")
@@ -98,7 +108,7 @@ def selected_ids(connection: Connection, selection: Selection, now_us: int) -> l
     """Return the ids that an action works on: those typed, or all that match at this moment."""
     if selection.ids:
         return whole_ids(connection, selection.ids)
-    return read_ids(connection, to_filter(selection, now_us))
+    return read_ids(connection, read_filter(connection, selection, now_us))
 
 
 def read_cursor(text: str) -> PageKey:
@@ -114,6 +124,13 @@ def write_cursor(key: PageKey) -> str:
     return f"{key[0]}-{key[1]}"
 
 
+def _whole_group(connection: Connection, typed: str) -> str:
+    group_id = whole_group_id(typed, partial(find_group_ids, connection))
+    if not find_group_ids(connection, group_id):
+        raise WrongUse(f'there is no group "{group_id}", or no longer')
+    return group_id
+
+
 def _whole_id(connection: Connection, typed: str) -> str:
     if len(typed) >= _WHOLE_ID:
         return typed
@@ -122,6 +139,19 @@ def _whole_id(connection: Connection, typed: str) -> str:
     found = find_ids(connection, typed)
     if len(found) > 1:
         raise WrongUse(f'several entries begin with "{typed}"; type more of the id')
+    return found[0] if found else typed
+
+
+def whole_group_id(typed_id: str, find: Callable[[str], Sequence[str]]) -> str:
+    """Return the whole id of a group of which the first digits were typed; `find` returns ids that begin with a text."""
+    typed = typed_id.strip().lower()
+    if len(typed) < _SHORTEST_ID or not typed.isalnum():
+        raise WrongUse(f'"{typed}" is no id of a group; type at least its first {_SHORTEST_ID} digits')
+    if len(typed) >= _WHOLE_ID:
+        return typed
+    found = find(typed)
+    if len(found) > 1:
+        raise WrongUse(f'several groups begin with "{typed}"; type more of the id')
     return found[0] if found else typed
 
 

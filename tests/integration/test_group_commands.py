@@ -50,6 +50,23 @@ def test_entries_of_a_group_are_listed(desk: Desk) -> None:
     assert {orjson.loads(line)["record_id"] for line in listed} == {"C0", "C1", "C2"}
 
 
+def test_first_digits_of_a_group_are_enough_to_select_its_entries(desk: Desk) -> None:
+    monday(desk)
+    start = group_ids(desk)[0][:6]
+    for words in (("list", "--json"), ("export",)):
+        assert len(desk.types(*words, "--group", start).stdout.splitlines()) == 3
+    assert "Would discard 3 entries" in desk.types("discard", "--group", start, "--dry-run").stdout
+    assert "STILL RELEVANT" in desk.types("clear", "--group", start, "--include-open", "--dry-run").stdout
+    assert desk.types("replay", "--group", start).exit_code == 0
+
+
+def test_group_that_is_not_there_is_refused(desk: Desk) -> None:
+    monday(desk)
+    for command in (("list",), ("export",), ("replay",), ("discard", "--yes"), ("clear", "--yes")):
+        refused = desk.types(*command, "--group", "0" * 16)
+        assert (refused.exit_code, "there is no group" in refused.stderr) == (2, True)
+
+
 def test_only_entries_of_the_group_are_discarded(desk: Desk) -> None:
     monday(desk)
     assert desk.types("discard", "--group", group_ids(desk)[0], "--yes").exit_code == 0

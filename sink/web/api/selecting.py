@@ -30,7 +30,7 @@ class EntryFilter(Form):
     category: Words = Field(default=[], description="Such as data or setup.")
     code: Words = Field(default=[], description="Error codes of the catalogue.")
     record: Words = Field(default=[], description="Ids of source records.")
-    group: Words = Field(default=[], description="Ids of groups.")
+    group: Words = Field(default=[], description="Ids of groups; the first digits suffice.")
     fixer: Words = Field(default=[], description="Who can put it right: user, admin, developer, nobody.")
     text: Word | None = Field(
         default=None, description="Stands in the message, or the record's id begins with it."
