@@ -162,7 +162,7 @@ def _work(
     failed = threading.Event()
     work: dict[str, Callable[[], None]] = {
         name: partial(chores.run_chores, name, some, pulse, stop)
-        for name, some in _chores(config, opened, metrics, stop).items()
+        for name, some in _chores(config, opened, metrics, pulse, stop).items()
     }
     if config.sink.foreign:
         work |= _foreign(config, opened.store, metrics, pulse, stop, stack)
@@ -251,12 +251,12 @@ def _open_producer(config: Config) -> KafkaProducer:
 
 
 def _chores(
-    config: Config, opened: _Opened, metrics: SinkMetrics, stop: threading.Event
+    config: Config, opened: _Opened, metrics: SinkMetrics, pulse: health.Pulse, stop: threading.Event
 ) -> dict[str, list[Chore]]:
     store, codec = opened.store, opened.codec
     outbox = Sending(store, opened.producer, codec, SentReader(config.kafka, codec).find, now_us)
     runner = JobRunner(store, outbox.send, uuid.uuid4().hex, now_us)
-    janitor = Janitor(store, config.sink.retention, now_us, stop)
+    janitor = Janitor(store, config.sink.retention, now_us, stop, partial(pulse.beat, _JANITOR))
 
     def count() -> None:
         with store.reading() as connection:

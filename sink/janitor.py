@@ -30,12 +30,13 @@ _BREATH_S = 0.05
 
 @dataclass(frozen=True, slots=True)
 class Janitor:
-    """Who removes; `clock_us` tells the time in microseconds since 1970, `stop` ends a run early."""
+    """Who removes; `clock_us` tells the time in microseconds since 1970, `stop` ends a run early, `beat` tells that it goes on."""
 
     store: Store
     config: RetentionConfig
     clock_us: Callable[[], int]
     stop: threading.Event
+    beat: Callable[[], None] = lambda: None
 
     def run(self) -> Counter[str]:
         """Remove all that is due; returns how many of what. Raises what StoreAway lists when the store is away."""
@@ -66,12 +67,23 @@ class Janitor:
     def sweep(self) -> Counter[str]:
         """Remove messages that no entry has any more; looks at all messages, so not to be done often."""
         now_us, rows = self.clock_us(), self.config.batch_rows
-        job = partial(retention.sweep_payloads, now_us=now_us, limit=rows)
-        return Counter(unused_messages=self._drain(job, rows))
+        removed = 0
+        last: str | None = ""
+        while last is not None and not self.stop.is_set():
+            self.beat()
+            with self.store.reading() as connection:
+                looked = retention.look_for_unused(connection, last, rows)
+            last = looked.last
+            if looked.unused:
+                with self.store.writing() as connection:
+                    removed += retention.purge_payloads(connection, looked.unused, now_us)
+                self.stop.wait(_BREATH_S)
+        return Counter(unused_messages=removed)
 
     def _drain(self, job: Callable[[Connection], int], rows: int) -> int:
         total = 0
         while not self.stop.is_set():
+            self.beat()
             with self.store.writing() as connection:
                 removed = job(connection)
             total += removed

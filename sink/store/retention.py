@@ -1,8 +1,9 @@
 """Removing what is over, a small batch in each call. Open, waiting, unconfirmed and replaying entries never match."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
-from sqlalchemy import Column, ColumnElement, Connection, Table, and_, delete, exists, select, text, update
+from sqlalchemy import Column, Connection, Table, delete, exists, select, text, update
 
 from sink.store import bulk
 from sink.store.tables import (
@@ -24,6 +25,7 @@ from sink.store.write_batch import TOUCH_EVERY_US
 
 # written out as in the index of closed entries, which the database would not use for states that it is handed
 _CLOSED = text(f"instep_entry.{CLOSED_STATES}")
+_UNUSED = ~exists().where(entry.c.payload_id == payload.c.id)
 
 
 def purge_closed(connection: Connection, before_us: int, now_us: int, limit: int) -> int:
@@ -53,7 +55,7 @@ def delete_entries(connection: Connection, ids: Sequence[str], now_us: int) -> i
     )
     connection.execute(delete(replay).where(bulk.among(connection, replay.c.entry_id, ids), ~counted))
     deleted = connection.execute(delete(entry).where(among)).rowcount
-    _purge_payloads(connection, messages, now_us)
+    purge_payloads(connection, messages, now_us)
     return deleted
 
 
@@ -72,14 +74,35 @@ def strip_payloads(connection: Connection, before_us: int, now_us: int, limit: i
         connection.execute(
             update(entry).where(among).values(payload_id=None, row_version=entry.c.row_version + 1)
         )
-        _purge_payloads(connection, [row.payload_id for row in rows], now_us)
+        purge_payloads(connection, [row.payload_id for row in rows], now_us)
     return len(rows)
 
 
-def sweep_payloads(connection: Connection, now_us: int, limit: int) -> int:
-    """Delete messages that no entry has any more; returns how many."""
-    unused = select(payload.c.id).where(_unused(now_us)).limit(limit)
-    return connection.execute(delete(payload).where(payload.c.id.in_(unused), _unused(now_us))).rowcount
+@dataclass(frozen=True, slots=True)
+class Looked:
+    """A portion of the messages, up to `last` (None: these were the rest); no entry has those that are `unused`."""
+
+    last: str | None
+    unused: Sequence[str]
+
+
+def look_for_unused(connection: Connection, after: str, limit: int) -> Looked:
+    """Look at the next messages, in the order of their ids."""
+    query = select(payload.c.id, _UNUSED.label("unused")).where(payload.c.id > after)
+    rows = connection.execute(query.order_by(payload.c.id).limit(limit)).all()
+    last = rows[-1].id if len(rows) == limit else None
+    return Looked(last, [row.id for row in rows if row.unused])
+
+
+def purge_payloads(connection: Connection, ids: Sequence[str], now_us: int) -> int:
+    """Delete those of the messages that no entry has, but for young ones; returns how many."""
+    if not ids:
+        return 0
+    # One that was touched lately may be on its way into an entry of a transaction that we do not see yet. An ingest
+    # touches what it uses at least every TOUCH_EVERY_US, which makes a concurrent delete look again.
+    young = payload.c.touched_us >= now_us - 2 * TOUCH_EVERY_US
+    gone = delete(payload).where(bulk.among(connection, payload.c.id, ids), ~young, _UNUSED)
+    return connection.execute(gone).rowcount
 
 
 def purge_older(connection: Connection, what: str, before_us: int, limit: int) -> int:
@@ -100,15 +123,3 @@ _AGES: dict[str, tuple[Table, Column[int]]] = {
     "group_rates": (group_rate, group_rate.c.slot_us),
     "progress_slots": (progress_slot, progress_slot.c.slot_us),
 }
-
-
-def _purge_payloads(connection: Connection, ids: Sequence[str], now_us: int) -> None:
-    if ids:
-        connection.execute(delete(payload).where(bulk.among(connection, payload.c.id, ids), _unused(now_us)))
-
-
-def _unused(now_us: int) -> ColumnElement[bool]:
-    # One that was touched lately may be on its way into an entry of a transaction that we do not see yet. An ingest
-    # touches what it uses at least every TOUCH_EVERY_US, which makes a concurrent delete look again.
-    young = payload.c.touched_us >= now_us - 2 * TOUCH_EVERY_US
-    return and_(~young, ~exists().where(entry.c.payload_id == payload.c.id))

@@ -119,7 +119,6 @@ payload = Table(
     # to within an hour, when a failure last brought it; young ones are never removed
     Column("touched_us", BigInteger, nullable=False),
 )
-Index("instep_payload_by_touch", payload.c.touched_us)
 
 group = Table(
     "instep_group",

@@ -1,7 +1,7 @@
 """Ageing out, clearing and restoring, on PostgreSQL and on SQLite."""
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy import Connection, event, func, select
 
 from schemas.config.process import RetentionConfig
-from schemas.events import Resolution
+from schemas.events import OriginalRecord, Resolution
 from sink import actions
 from sink.actions import Actor, Cleared, Restored, clearable
 from sink.archive import FORMAT_VERSION, ArchiveError, open_archive, read_archive, write_archive
@@ -30,9 +30,11 @@ ANN = Actor("ann", "cli")
 DAY_US = 86_400_000_000
 
 
-def janitor(store: Store, now_us: int, **retention: timedelta | int) -> Janitor:
+def janitor(
+    store: Store, now_us: int, *, beat: Callable[[], None] = lambda: None, **retention: timedelta | int
+) -> Janitor:
     config = RetentionConfig.model_validate({"batch_rows": 3, **retention})
-    return Janitor(store, config, lambda: now_us, threading.Event())
+    return Janitor(store, config, lambda: now_us, threading.Event(), beat)
 
 
 def closed(store: Store, number: int) -> None:
@@ -112,6 +114,27 @@ def test_message_that_an_open_entry_has_too_stays(store: Store) -> None:
     told(store, event, resolved(event), failed("C001", 1, mapping="contacts"))
     janitor(store, to_us(at(61)) + 7 * DAY_US).run()
     assert (len(entries(store)), rows(store, "instep_payload")) == (1, 1)
+
+
+def test_messages_that_no_entry_has_any_more_are_swept_away_in_one_pass(store: Store) -> None:
+    originals = [OriginalRecord(b"k", b"%d" % number, ()) for number in range(20)]
+    told(store, *(failed(f"C{n % 4}", n, original=original) for n, original in enumerate(originals[:10])))
+    told(store, *(failed(f"C{n % 4}", n, original=original) for n, original in enumerate(originals)))
+    kept = rows(store, "instep_entry")
+    unused = rows(store, "instep_payload") - kept
+    passes: list[None] = []
+    sweeping = janitor(store, NOW + DAY_US, beat=lambda: passes.append(None))
+    assert (unused > 3, sweeping.sweep()["unused_messages"]) == (True, unused)
+    assert rows(store, "instep_payload") == kept
+    # three messages are looked at in a portion, each of them once
+    assert len(passes) == (unused + kept) // 3 + 1
+
+
+def test_message_that_came_lately_is_not_swept_away(store: Store) -> None:
+    told(store, failed(offset=1, original=OriginalRecord(b"k", b"older", ())))
+    told(store, failed(offset=2, original=OriginalRecord(b"k", b"newer", ())))
+    assert janitor(store, NOW + 1).sweep()["unused_messages"] == 0
+    assert rows(store, "instep_payload") == 2
 
 
 def clear(store: Store, path: Path, *, include_open: bool = False, wanted: Filter | None = None) -> Cleared:
