@@ -14,6 +14,8 @@ from sink.health import Pulse
 # work that takes long is done less often: it may have a tenth of the time
 REST = 10
 _LONGEST_WAIT_S = 60.0
+# what failed is tried again after so long, however seldom it is done
+_AGAIN_S = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,12 +38,14 @@ def run_chores(loop: str, chores: Sequence[Chore], pulse: Pulse, stop: threading
             began = time.monotonic()
             if began < due[chore.name] or stop.is_set():
                 continue
+            every_s = chore.every_s
             try:
                 chore.work()
             except DBAPIError as error:
                 # one that is refused keeps neither the others nor ingest from their work
                 said = "the store refuses it; later" if refuses_values(error) else "the store is away; later"
                 log.warning(said, chore=chore.name, reason=unreachable_reason(error))
+                every_s = min(every_s, _AGAIN_S)
             ended = time.monotonic()
-            due[chore.name] = ended + max(chore.every_s, chore.rest * (ended - began))
+            due[chore.name] = ended + max(every_s, chore.rest * (ended - began))
         stop.wait(max(0.05, min(_LONGEST_WAIT_S, min(due.values()) - time.monotonic())))
