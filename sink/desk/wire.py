@@ -339,9 +339,7 @@ class ClearPlanView(BaseModel):
 class ClearDoneView(BaseModel):
     """What clearing did."""
 
-    archive: str | None = Field(
-        description="The archive in the sink's folder; null: nothing was deleted."
-    )
+    archive: str | None = Field(description="The archive in the sink's folder; null: nothing was deleted.")
     deleted: int
     changed: int = Field(description="Entries that changed meanwhile and were left alone.")
     unsent: int = Field(

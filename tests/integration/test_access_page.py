@@ -159,6 +159,24 @@ def test_a_session_ends_when_its_token_is_revoked_or_expires(sink: Served) -> No
     assert short.get(SEEN).status_code == 303
 
 
+def test_a_page_that_asks_by_itself_does_not_keep_its_session(sink: Served) -> None:
+    client = sink.signed_in("viewer")
+    for _ in range(11):
+        sink.clock.go_on(timedelta(hours=1))
+        assert client.get("/", headers={"HX-Request": "true"}).status_code == 200
+    sink.clock.go_on(timedelta(hours=1))
+    ended = client.get("/", headers={"HX-Request": "true"})
+    assert (ended.status_code, ended.headers["hx-redirect"]) == (401, "/sign-in")
+
+
+def test_a_page_that_was_left_open_is_no_visit(sink: Served) -> None:
+    client = sink.signed_in("viewer")
+    for _ in range(3):
+        sink.clock.go_on(timedelta(minutes=15))
+        client.get("/", headers={"HX-Request": "true"})
+    assert "Since your last visit" in client.get("/").text
+
+
 def test_a_session_ends_when_it_is_idle_and_goes_on_when_used(sink: Served) -> None:
     client = sink.signed_in("viewer")
     for _ in range(3):

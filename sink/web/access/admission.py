@@ -47,14 +47,17 @@ class Admission:
         self._note_use(found, now_us)
         return Person(found.name, found.role, API, csrf=None)
 
-    def by_cookie(self, cookie: str) -> Person | None:
-        """Return the person behind the cookie of a session, None when the session is over."""
+    def by_cookie(self, cookie: str, *, in_use: bool) -> Person | None:
+        """Return the person behind the cookie of a session, None when the session is over.
+
+        `in_use`: a person asked, and no page by itself, which would keep the session of an open tab for ever.
+        """
         now_us = self._clock_us()
         with self._store.reading() as connection:
             found = sessions.read_session(connection, cookie, now_us)
         if found is None:
             return None
-        last_visit_us = self._note_seen(found, now_us)
+        last_visit_us = self._note_seen(found, now_us) if in_use else found.last_visit_us
         return Person(found.token.name, found.token.role, PAGE, found.csrf, last_visit_us)
 
     def by_place(self, origin: Origin, headers: Mapping[str, str], path: str, version: str) -> Person | None:

@@ -99,8 +99,11 @@ class Gate:
         if "authorization" in headers:
             return await self._by_token(headers["authorization"], asked)
         cookie = cookie_parser(headers.get("cookie", "")).get(cookie_name(asked.scheme))
-        if cookie and (person := await self._look(partial(self._admission.by_cookie, cookie))) is not None:
-            return person
+        if cookie:
+            # whoever clicks loads a page; htmx is there for what a page asks of itself, by a timer
+            by_cookie = partial(self._admission.by_cookie, cookie, in_use="hx-request" not in headers)
+            if (person := await self._look(by_cookie)) is not None:
+                return person
         if await self._look(self._admission.guarded):
             raise _stranger()
         local = self._admission.by_place(asked, headers, scope["path"], scope["http_version"])
