@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from urllib.parse import parse_qsl, urlsplit
 
 import pytest
 
@@ -101,6 +102,22 @@ def test_filters_narrow_the_list_and_a_chip_takes_one_away(sink: Served, person:
     assert shown(page.words, "C001", "C002") == ["C002"]
     (chip,) = [link for link in page.links() if link == "/records" and "required_missing" in page.words][:1]
     assert shown(person.open(chip).words, "C001", "C002") == ["C001", "C002"]
+
+
+def test_the_filter_form_keeps_every_filter_that_is_in_force(person: Browser) -> None:
+    asked = (
+        "/entries?mapping=gone&mapping=customers&category=data&category=setup&code=too_long&newer_than=3600s"
+        "&older_than=1h&record=C001&record=C002&text=x&state=open&state=waiting"
+    )
+    shown = person.press(person.open(asked), "Show")
+    assert sorted(parse_qsl(urlsplit(shown.address).query)) == sorted(parse_qsl(urlsplit(asked).query))
+
+
+def test_mappings_of_dead_letters_can_be_filtered_by(tmp_path: Path) -> None:
+    letters = [{"topic": "orders-dlq", "mapping": "orders"}]
+    with served(sqlite_url(tmp_path), {"sink.foreign": letters}) as sink:
+        page = Browser(sink.signed_in("operator")).open("/entries")
+    assert "orders" in [each["value"] for name, each in page.elements if name == "option"]
 
 
 def test_search_finds_by_record_and_message_and_the_id_opens_the_entry(sink: Served, person: Browser) -> None:

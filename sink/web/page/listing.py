@@ -7,6 +7,7 @@ from fastapi import APIRouter, Response
 from fastapi.responses import RedirectResponse
 
 from schemas.catalogue import Category, catalogue
+from schemas.config.model import Config
 from sink.desk.selection import read_cursor, write_cursor
 from sink.states import CLOSED, RELEVANT, State
 from sink.store.entries import Filter, page_key, read_page
@@ -62,11 +63,20 @@ def _list(page: Page, person: Person, shelf: Shelf) -> Response:
         only_mapping=cache(lambda name: query.with_only("mapping", name).address()),
         any_relevant=any(entry.state in RELEVANT for entry in shown),
         only_closed=bool(wanted.states) and CLOSED.issuperset(wanted.states),
-        mappings=list(page.web.config.mappings),
-        codes=[code for code in catalogue().values() if not shelf.fixers or code.fixer in shelf.fixers],
-        categories=list(Category),
+        mappings=[(name, name) for name in _mappings(page.web.config)],
+        codes=[
+            (code.name, code.title)
+            for code in catalogue().values()
+            if not shelf.fixers or code.fixer in shelf.fixers
+        ],
+        categories=[(category, category) for category in Category],
         next=None if more is None else query.address(more),
     )
+
+
+def _mappings(config: Config) -> list[str]:
+    """Return the mappings that entries can be of: those of this program's own, then those of dead letters."""
+    return list(dict.fromkeys([*config.mappings, *(each.mapping for each in config.sink.foreign)]))
 
 
 def _state_chips(query: ListQuery) -> list[tuple[State | None, str, bool]]:
