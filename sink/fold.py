@@ -317,9 +317,11 @@ class _Course:
         self.closing = Closing(how, resolution.outcome, at_us)
 
     def _is_over(self, resolution: SyncResolved) -> bool:
+        if resolution.failure_id == self.failure_id:
+            return True
         mine, other = self.position, resolution.position
-        if mine is None or other is None or (mine.topic, mine.partition) != (other.topic, other.partition):
-            return resolution.failure_id == self.failure_id
+        if mine is None or other is None or not _are_of_one_partition(mine, other):
+            return False
         return other.offset >= mine.offset
 
     def _settle(self, replay_id: str, verdict: Verdict, code: str | None) -> None:
@@ -333,5 +335,10 @@ class _Course:
 def _is_before(position: Position | None, other: Position | None) -> bool:
     if position is None or other is None:
         return False
-    same = (position.topic, position.partition) == (other.topic, other.partition)
-    return same and position.offset < other.offset
+    # a topic that was deleted and created again counts its offsets anew: then the time tells
+    older = position.offset < other.offset and position.timestamp_ms <= other.timestamp_ms
+    return older and _are_of_one_partition(position, other)
+
+
+def _are_of_one_partition(position: Position, other: Position) -> bool:
+    return (position.topic, position.partition) == (other.topic, other.partition)

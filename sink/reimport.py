@@ -11,7 +11,7 @@ from schemas.codec import Codec
 from sink.batch import Batch, EntryEvents, ReadLetter
 from sink.store.halves import write_in_halves
 from sink.store.progress import write_progress
-from sink.store.quarantine import Place, Quarantined, keys_left_behind, read_quarantine, remove
+from sink.store.quarantine import ExactPlace, Quarantined, keys_left_behind, read_quarantine, remove
 from sink.store.store import Store
 from sink.store.write_batch import write_entries
 
@@ -34,13 +34,13 @@ def reimport(
     `letters` reads those of dead letter topics: the database refused them once.
     """
     imported = kept = 0
-    last: Place | None = None
+    last: ExactPlace | None = None
     while True:
         with store.writing() as connection:
             page = read_quarantine(connection, after=last, limit=_PAGE, newer_only=newer_only, lock=True)
             if not page:
                 return Reimported(imported, kept)
-            last = page[-1].place
+            last = page[-1].exact_place
             batch, readable = _read(codec, letters, page)
             refused = _write(connection, batch, now_us)
             done = [message for message in readable if message.id not in refused]

@@ -11,9 +11,10 @@ from sink.store import bulk
 from sink.store.rows import clean, headers_text, read_headers
 from sink.store.tables import quarantine
 
-_PLACE = (quarantine.c.topic, quarantine.c.partition, quarantine.c.position)
+_PLACE = (quarantine.c.topic, quarantine.c.partition, quarantine.c.position, quarantine.c.timestamp_ms)
 
 Place = tuple[str, int, int]
+ExactPlace = tuple[str, int, int, int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,8 +35,13 @@ class Quarantined:
 
     @property
     def place(self) -> Place:
-        """Where the message stands; no other one stands there."""
+        """Where the message stands."""
         return self.topic, self.partition, self.offset
+
+    @property
+    def exact_place(self) -> ExactPlace:
+        """Where the message stands, apart from one that stood there before its topic was created anew."""
+        return *self.place, self.timestamp
 
 
 def set_aside(connection: Connection, unread: Sequence[Unread], now_us: int) -> None:
@@ -57,9 +63,7 @@ def set_aside(connection: Connection, unread: Sequence[Unread], now_us: int) -> 
         }
         for each in unread
     ]
-    insert = bulk.insert_of(connection)(quarantine).on_conflict_do_nothing(
-        index_elements=["topic", "partition", "position"]
-    )
+    insert = bulk.insert_of(connection)(quarantine).on_conflict_do_nothing()
     connection.execute(insert, rows)
 
 
@@ -72,7 +76,7 @@ def keys_in_quarantine(connection: Connection, keys: Collection[bytes]) -> set[b
 
 
 def keys_left_behind(
-    connection: Connection, messages: Sequence[Quarantined], last: Place, *, newer_only: bool
+    connection: Connection, messages: Sequence[Quarantined], last: ExactPlace, *, newer_only: bool
 ) -> set[bytes]:
     """Return the keys of messages, about to be removed, that others in quarantine have: up to `last`, or passed over as not newer."""
     left = tuple_(*_PLACE) <= tuple_(*(literal(part) for part in last))
@@ -85,7 +89,7 @@ def keys_left_behind(
 def read_quarantine(
     connection: Connection,
     *,
-    after: Place | None = None,
+    after: Place | ExactPlace | None = None,
     limit: int,
     newer_only: bool = False,
     lock: bool = False,
@@ -93,7 +97,7 @@ def read_quarantine(
     """Return messages in quarantine in the order of their topics, those behind `after` first."""
     wanted = select(quarantine).order_by(*_PLACE).limit(limit)
     if after is not None:
-        wanted = wanted.where(tuple_(*_PLACE) > tuple_(*(literal(part) for part in after)))
+        wanted = wanted.where(tuple_(*_PLACE[: len(after)]) > tuple_(*(literal(part) for part in after)))
     if newer_only:
         wanted = wanted.where(quarantine.c.newer)
     if lock:

@@ -215,7 +215,8 @@ quarantine = Table(
     Column("reason", Text, nullable=False),
     Column("newer", Boolean, nullable=False),
     Column("quarantined_us", BigInteger, nullable=False),
-    UniqueConstraint("topic", "partition", "position", name="instep_quarantine_once"),
+    # a topic that was deleted and created again has other messages at the same offsets
+    UniqueConstraint("topic", "partition", "position", "timestamp_ms", name="instep_quarantine_once"),
 )
 # a key may be longer than what a tree of PostgreSQL takes
 Index("instep_quarantine_by_key", quarantine.c.key, postgresql_using="hash")

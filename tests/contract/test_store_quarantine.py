@@ -7,10 +7,11 @@ import pytest
 
 from sink.reimport import Reimported, reimport
 from sink.states import State
+from sink.store.positions import start_anew
 from sink.store.quarantine import read_quarantine
 from sink.store.store import Store
 from sink.store.tables import quarantine
-from tests.contract.stored import NOW, entries, ingest, only
+from tests.contract.stored import NOW, TOPIC, entries, ingest, only
 from tests.sink_events import CODEC, KafkaRecord, failed, record, resolved
 
 
@@ -101,3 +102,36 @@ def test_failure_is_shown_as_soon_as_it_can_be_read_whatever_else_of_its_record_
     understood(store, failure)
     assert reimport(store, CODEC, {}, NOW) == Reimported(1, 1)
     assert (states(store), in_quarantine(store)) == ([State.OPEN], [0])
+
+
+def test_message_of_a_topic_made_anew_is_kept_beside_the_one_that_stood_at_its_offset(store: Store) -> None:
+    first, second = (
+        KafkaRecord(0, b"k", b"first"),
+        KafkaRecord(0, b"k", b"second", timestamp=1_800_000_000_000),
+    )
+    ingest(store, [first])
+    with store.writing() as connection:
+        start_anew(connection, [(TOPIC, 0)])
+    ingest(store, [second])
+    with store.reading() as connection:
+        assert [each.value for each in read_quarantine(connection, limit=10)] == [first.value, second.value]
+
+
+def test_both_messages_at_an_offset_are_read_again(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sink.reimport._PAGE", 1)
+    first = newer(record(failed("C001", 1), 0))
+    second = newer(record(failed("C002", 2), 0))
+    ingest(store, [first])
+    with store.writing() as connection:
+        start_anew(connection, [(TOPIC, 0)])
+    ingest(store, [second])
+    assert reimport(store, CODEC, {}, NOW) == Reimported(0, 2)
+
+
+def test_message_that_is_read_twice_is_kept_once(store: Store) -> None:
+    message = KafkaRecord(0, b"k", b"unreadable")
+    for _ in range(2):
+        ingest(store, [message])
+        with store.writing() as connection:
+            start_anew(connection, [(TOPIC, 0)])
+    assert in_quarantine(store) == [0]

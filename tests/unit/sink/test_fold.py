@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from schemas.events import Resolution, SyncFailed, SyncResolved
+from schemas.events import Position, Resolution, SyncFailed, SyncResolved
 from sink.fold import Folded, Heard, Standing, fold, with_decoded
 from sink.states import ResolvedBy, State, Verdict
 from tests.sink_events import failed, resolved
@@ -180,6 +180,24 @@ def test_older_failure_read_late_counts_and_changes_nothing_else() -> None:
     assert folded.standing is not None
     assert (folded.standing.state, folded.standing.count) == (State.RESOLVED, 2)
     assert folded.failure is None
+
+
+def anew(offset: int) -> SyncFailed:
+    """A failure at an offset of the source topic that was deleted and created again."""
+    return failed(offset=offset, position=Position("erp.customers", 0, offset, 1_800_000_000_000 + offset))
+
+
+def test_failure_at_a_lower_offset_of_a_topic_that_was_made_anew_opens_the_entry() -> None:
+    folded = told(standing(failed(offset=7), resolved(failed(offset=7))), anew(3))
+    assert folded.standing is not None
+    assert (folded.standing.state, folded.new, folded.failure) == (State.OPEN, 1, anew(3))
+
+
+def test_resolution_at_a_lower_offset_of_a_topic_that_was_made_anew_closes_the_failure_that_it_names() -> (
+    None
+):
+    ended = dataclasses.replace(resolved(failed(offset=7)), position=anew(3).position)
+    assert standing(failed(offset=7), ended).state is State.RESOLVED
 
 
 def test_only_failures_that_nothing_or_a_resolution_follows_are_decoded() -> None:
