@@ -138,5 +138,5 @@ def test_no_trick_with_a_path_gets_a_stranger_through(
     sink: Served, secrets: dict[Role, str], path: str
 ) -> None:
     answer = sink.client().get(path)
-    assert answer.status_code in (401, 404), answer.text
+    assert answer.status_code in (401, 404, 422), answer.text
     assert "entries" not in answer.text

@@ -137,6 +137,18 @@ def test_a_filter_that_makes_no_sense_is_told_in_words(person: Browser, query: s
     assert "Something in the request is wrong" in page.words
 
 
+@pytest.mark.parametrize(
+    "address",
+    [
+        *("/?days=1", "/groups?code=too_long", "/replays?state=done", "/status?mapping=x", "/codes?x=1"),
+        *("/records?text=%00", "/groups?mapping=%00", "/entries/%00", "/groups/%00", "/replays/%00"),
+    ],
+)
+def test_an_address_that_no_page_has_is_told_in_words(person: Browser, address: str) -> None:
+    page = person.open(address)
+    assert (page.status, "Something in the request is wrong" in page.words) == (422, True)
+
+
 def test_pages_follow_each_other_without_gap_or_repeat(sink: Served, person: Browser) -> None:
     many(sink.store, 230)
     seen: list[str] = []

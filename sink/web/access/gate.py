@@ -15,6 +15,7 @@ from starlette.requests import Request, cookie_parser
 from starlette.responses import RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from sink.desk.wire import Wrong
 from sink.store.tokens import hash_secret
 from sink.web.access.admission import Admission
 from sink.web.access.connection import LARGEST_HEAD_BYTES
@@ -198,9 +199,12 @@ class _Recent:
 
 
 def _check_head(scope: Scope, headers: Mapping[str, str]) -> None:
-    """Raises ProblemError on what the HTTP library takes when it comes in one piece."""
+    """Raises ProblemError on what the HTTP library takes when it comes in one piece, and on what no database takes."""
     if len(scope["raw_path"]) + len(scope["query_string"]) > LONGEST_ADDRESS_BYTES:
         raise by_status(414, f"An address may have {LONGEST_ADDRESS_BYTES} bytes at most.")
+    if "\x00" in scope["path"] or b"%00" in scope["query_string"]:
+        nul = Wrong(where="address", what="NUL characters are not allowed.")
+        raise ProblemError(422, "invalid", "Parts of the request are wrong.", wrong=(nul,))
     if sum(len(name) + len(value) for name, value in scope["headers"]) > LARGEST_HEAD_BYTES:
         raise by_status(431, f"The headers may have {LARGEST_HEAD_BYTES} bytes at most.")
     if "content-length" in headers and "transfer-encoding" in headers:

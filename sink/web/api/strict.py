@@ -1,6 +1,5 @@
 """Refuses what a route does not know: a parameter that is ignored would have the answer mean something else."""
 
-from collections.abc import Iterable
 from typing import Annotated, Any
 
 from fastapi import Request
@@ -42,19 +41,16 @@ Value = Annotated[str | bool | int | None, BeforeValidator(_exact)]
 """What is written to a field: digits are not lost, as numbers with a fraction are sent as text."""
 
 
-def only_known_parameters(request: Request) -> None:
-    """Refuse query parameters that the route does not have, and NUL anywhere in the address."""
+async def only_known_parameters(request: Request) -> None:
+    """Refuse query parameters that the route does not have."""
     known = known_parameters(request.scope["route"])
-    wrong = [
+    unknown = tuple(
         Wrong(where=name, what=f"There is no such parameter.{did_you_mean(name, known)}")
         for name in dict.fromkeys(request.query_params)
         if name not in known
-    ]
-    values: Iterable[str] = (*request.query_params.values(), *map(str, request.path_params.values()))
-    if any("\x00" in value for value in values):
-        wrong.append(Wrong(where="address", what="NUL characters are not allowed."))
-    if wrong:
-        raise ProblemError(422, "invalid", "Parts of the request are wrong.", wrong=tuple(wrong))
+    )
+    if unknown:
+        raise ProblemError(422, "invalid", "Parts of the request are wrong.", wrong=unknown)
 
 
 def known_parameters(route: APIRoute) -> set[str]:

@@ -19,10 +19,11 @@ from sink.web.page import (
     status,
 )
 
+LISTS = listing.router
+"""The lists of entries, whose parameters are filters and are read by themselves."""
 ROUTERS: tuple[APIRouter, ...] = (
     assets.router,
     overview.router,
-    listing.router,
     acting.router,
     correcting.router,
     entry.router,
