@@ -13,6 +13,7 @@ from sink.states import CLOSED, Action, State
 from sink.store import audit, bulk, replays, transitions
 from sink.store.audit import DONE, REFUSED, Deed
 from sink.store.entries import PAGE, Filter, matching
+from sink.store.portions import BYTES_AT_ONCE, in_portions
 from sink.store.retention import delete_entries
 from sink.store.store import Store
 from sink.store.tables import entry, payload, replay
@@ -123,9 +124,10 @@ def clear(store: Store, wanted: Filter, path: Path, actor: Actor) -> Cleared:
         noted_id = audit.record(
             connection, Deed(actor.name, actor.via, "clear", path.name, 0, DONE), now_us()
         )
-    for chunk in _chunks(read_archive(archive)):
+    versions = ((row["id"], row["row_version"]) for row in read_archive(archive))
+    for chunk in in_portions(versions, lambda _: 0, _CHUNK, 1):
         with store.writing() as connection:
-            gone = _delete(connection, [(row["id"], row["row_version"]) for row in chunk])
+            gone = _delete(connection, chunk)
             audit.add(connection, noted_id, gone)
         deleted += gone
     return Cleared(archive, deleted, archive.entries - deleted, unsent)
@@ -136,7 +138,7 @@ def restore(store: Store, path: Path, actor: Actor) -> Restored:
     archive = open_archive(path)
     restored = 0
     with store.writing() as connection:
-        for chunk in _chunks(read_archive(archive)):
+        for chunk in in_portions(read_archive(archive), _size, _CHUNK, BYTES_AT_ONCE):
             restored += _insert(connection, chunk)
         deed = Deed(actor.name, actor.via, "restore", path.name, restored, DONE)
         audit.record(connection, deed, now_us())
@@ -180,18 +182,14 @@ def _rows(connection: Connection, wanted: Filter) -> Iterator[dict[str, Any]]:
     ]
     joined = entry.outerjoin(payload, payload.c.id == entry.c.payload_id)
     query = matching(connection, select(*columns).select_from(joined), wanted).where(~_UNSENT)
+    sizes = query.with_only_columns(entry.c.id, func.length(payload.c.value).label("bytes"))
     last = ""
-    while True:
-        page = (
-            connection.execute(query.where(entry.c.id > last).order_by(entry.c.id).limit(PAGE))
-            .mappings()
-            .all()
-        )
-        for row in page:
-            yield _archived(dict(row))
-        if len(page) < PAGE:
-            return
-        last = page[-1]["id"]
+    while page := connection.execute(sizes.where(entry.c.id > last).order_by(entry.c.id).limit(PAGE)).all():
+        last = page[-1].id
+        for portion in in_portions(page, lambda row: row.bytes, PAGE, BYTES_AT_ONCE):
+            among = bulk.among(connection, entry.c.id, [row.id for row in portion])
+            for row in connection.execute(query.where(among).order_by(entry.c.id)).mappings():
+                yield _archived(dict(row))
 
 
 def _count_unsent(connection: Connection, wanted: Filter) -> int:
@@ -214,6 +212,10 @@ def _delete(connection: Connection, versions: Sequence[tuple[str, int]]) -> int:
     present = {row.id: row.row_version for row in locked}
     same = [entry_id for entry_id, version in versions if present.get(entry_id) == version]
     return delete_entries(connection, same, now_us())
+
+
+def _size(row: dict[str, Any]) -> int:
+    return len(row["original"]["value"] or b"") if row["original"] else 0
 
 
 def _insert(connection: Connection, chunk: Sequence[dict[str, Any]]) -> int:
@@ -240,17 +242,6 @@ def _insert(connection: Connection, chunk: Sequence[dict[str, Any]]) -> int:
         restored.append(tuple(changed[name] for name in _ENTRY_NAMES))
     bulk.upsert_rows(connection, entry, ("id",), restored, "NOTHING")
     return len(restored)
-
-
-def _chunks(rows: Iterator[dict[str, Any]]) -> Iterator[list[dict[str, Any]]]:
-    chunk: list[dict[str, Any]] = []
-    for row in rows:
-        chunk.append(row)
-        if len(chunk) == _CHUNK:
-            yield chunk
-            chunk = []
-    if chunk:
-        yield chunk
 
 
 def _audit_steps(

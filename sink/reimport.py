@@ -10,6 +10,7 @@ from sqlalchemy import Connection
 from schemas.codec import Codec
 from sink.batch import Batch, EntryEvents, ReadLetter
 from sink.store.halves import write_in_halves
+from sink.store.portions import BYTES_AT_ONCE
 from sink.store.progress import write_progress
 from sink.store.quarantine import ExactPlace, Quarantined, keys_left_behind, read_quarantine, remove
 from sink.store.store import Store
@@ -37,7 +38,14 @@ def reimport(
     last: ExactPlace | None = None
     while True:
         with store.writing() as connection:
-            page = read_quarantine(connection, after=last, limit=_PAGE, newer_only=newer_only, lock=True)
+            page = read_quarantine(
+                connection,
+                after=last,
+                limit=_PAGE,
+                newer_only=newer_only,
+                lock=True,
+                most_bytes=BYTES_AT_ONCE,
+            )
             if not page:
                 return Reimported(imported, kept)
             last = page[-1].exact_place

@@ -4,10 +4,11 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, delete, literal, select, tuple_
+from sqlalchemy import ColumnElement, Connection, Row, delete, func, literal, select, tuple_
 
 from sink.batch import Unread
 from sink.store import bulk
+from sink.store.portions import in_portions
 from sink.store.rows import clean, headers_text, read_headers
 from sink.store.tables import quarantine
 
@@ -93,8 +94,12 @@ def read_quarantine(
     limit: int,
     newer_only: bool = False,
     lock: bool = False,
+    most_bytes: int | None = None,
 ) -> list[Quarantined]:
-    """Return messages in quarantine in the order of their topics, those behind `after` first."""
+    """Return messages in quarantine in the order of their topics, those behind `after` first.
+
+    At most `most_bytes` of them, which the last one may go beyond.
+    """
     wanted = select(quarantine).order_by(*_PLACE).limit(limit)
     if after is not None:
         wanted = wanted.where(tuple_(*_PLACE[: len(after)]) > tuple_(*(literal(part) for part in after)))
@@ -102,6 +107,11 @@ def read_quarantine(
         wanted = wanted.where(quarantine.c.newer)
     if lock:
         wanted = wanted.with_for_update(skip_locked=True)
+    if most_bytes is not None:
+        sizes = wanted.with_only_columns(quarantine.c.id, func.length(quarantine.c.value).label("bytes"))
+        rows = connection.execute(sizes).all()
+        portion = next(in_portions(rows, lambda row: row.bytes, limit, most_bytes), [])
+        wanted = wanted.where(quarantine.c.id.in_([row.id for row in portion]))
     return [_quarantined(row) for row in connection.execute(wanted)]
 
 

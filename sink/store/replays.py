@@ -12,14 +12,13 @@ from schemas.events import Decision, OriginalRecord, Position, ReplayRequest
 from sink.batch import INSTEP
 from sink.states import State, Verdict
 from sink.store import bulk
+from sink.store.portions import BYTES_AT_ONCE
 from sink.store.progress import paused_mappings
 from sink.store.rows import read_headers
 from sink.store.tables import entry, job, job_item, payload, replay
 
 # After so long a sink that wanted to send is taken for gone. It must have given up sending well before.
 CLAIM_HOLDS_US = 45_000_000
-# of messages that were claimed together; the last of them may go beyond
-BYTES_AT_ONCE = 16 << 20
 
 
 @dataclass(frozen=True, slots=True)

@@ -60,10 +60,11 @@ def test_resolution_waits_for_a_failure_that_a_start_passes_over(store: Store) -
     assert (states(store), in_quarantine(store)) == ([State.RESOLVED], [])
 
 
+@pytest.mark.parametrize("bound", ["_PAGE", "BYTES_AT_ONCE"])
 def test_resolution_waits_for_a_failure_that_an_earlier_page_could_not_read(
-    store: Store, monkeypatch: pytest.MonkeyPatch
+    store: Store, monkeypatch: pytest.MonkeyPatch, bound: str
 ) -> None:
-    monkeypatch.setattr("sink.reimport._PAGE", 1)
+    monkeypatch.setattr(f"sink.reimport.{bound}", 1)
     failure, end = record(failed(), 0), record(resolved(failed()), 1)
     told_in_order(store, [newer(failure), end])
     assert reimport(store, CODEC, {}, NOW, newer_only=True) == Reimported(0, 2)

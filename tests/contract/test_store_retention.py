@@ -156,6 +156,17 @@ def test_clear_deletes_what_is_closed_alone(store: Store, tmp_path: Path) -> Non
     assert (cleared.deleted, by_record(entries(store))) == (1, ["C001", "C002"])
 
 
+def test_large_messages_are_cleared_and_restored_in_portions(
+    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(actions, "BYTES_AT_ONCE", 1)
+    mixed(store)
+    before = by_record(entries(store))
+    assert clear(store, tmp_path / "a.avro", include_open=True).deleted == 3
+    actions.restore(store, tmp_path / "a.avro", ANN)
+    assert (by_record(entries(store)), rows(store, "instep_payload")) == (before, 3)
+
+
 def test_clear_with_open_ones_and_restore_is_a_round_trip(store: Store, tmp_path: Path) -> None:
     mixed(store)
     before = entries(store)
