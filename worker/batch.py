@@ -67,17 +67,17 @@ class Translator:
         translated = translate(mapping, decoded.changes, key_fields)
         changes: list[Change] = [*translated.candidates, *translated.broken]
         changes += [poison_change(mapping, message, fault, key_fields) for message, fault in decoded.poison]
-        superseded = translated.superseded
+        superseded, alone = translated.superseded, True
         if mapping.order == "latest" and len(changes) > len(translated.candidates):
             before = len(changes)
-            changes = _last_of_each_record(changes)
+            changes, alone = _last_of_each_record(changes)
             superseded += before - len(changes)
         counts = {
             Outcome.SUPERSEDED: superseded,
             Outcome.SKIPPED: translated.skipped + decoded.ignored,
         }
         ages = [change.changed_at_ms for _, change in decoded.changes if change.changed_at_ms is not None]
-        return Part(mapping, messages, (), _rounds(mapping, changes), counts, ages)
+        return Part(mapping, messages, (), _rounds(mapping, changes, alone=alone), counts, ages)
 
     def replays(
         self, mapping: MappingPlan, requests: Sequence[ReplayRequest], find_original: FindOriginal
@@ -132,20 +132,34 @@ class Translator:
         return part.rounds[0][0] if part.rounds and part.rounds[0] else None
 
 
-def _last_of_each_record(changes: Iterable[Change]) -> list[Change]:
-    """Return, of changes in any order, the last one of each record within its partition."""
-    last: dict[tuple[str, int], Change] = {}
-    for each in changes:
-        place = (record_of(each), each.message.partition)
-        if place not in last or last[place].message.offset < each.message.offset:
-            last[place] = each
-    return list(last.values())
+def carries(change: Change) -> frozenset[str]:
+    """Return the columns that a change brings; none where it deletes."""
+    if isinstance(change, Broken):
+        return change.carries
+    return frozenset() if change.delete else frozenset(change.columns)
 
 
-def _rounds(mapping: MappingPlan, changes: list[Change]) -> Sequence[Sequence[Change]]:
+def _last_of_each_record(changes: Iterable[Change]) -> tuple[list[Change], bool]:
+    """Return the last change of each record within its partition, with those before it that carry what it does not.
+
+    Also, whether each is the only one of its record.
+    """
+    last: dict[tuple[str, int], list[Change]] = {}
+    for each in sorted(changes, key=lambda change: change.message.offset):
+        before = last.setdefault((record_of(each), each.message.partition), [])
+        deletes = isinstance(each, Candidate) and each.delete
+        while before and (deletes or carries(before[-1]) <= carries(each)):
+            before.pop()
+        before.append(each)
+    left = [each for group in last.values() for each in group]
+    return left, len({record for record, _ in last}) == len(left)
+
+
+def _rounds(mapping: MappingPlan, changes: list[Change], *, alone: bool) -> Sequence[Sequence[Change]]:
+    """Return changes in rounds; `alone` where no two changes are known to be of one record."""
     if not changes:
         return ()
-    if mapping.order == "latest":
+    if mapping.order == "latest" and alone:
         targets = [each.target_key for each in changes if isinstance(each, Candidate)]
         if len(set(targets)) == len(targets):
             return (changes,)

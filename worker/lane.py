@@ -178,10 +178,9 @@ class Lane:
         self.cancel = cancel
         try:
             self.world.compile(self)
-            for name, plan in self.plans.items():
-                if plan.order == "strict":
-                    parked = self.patiently(name, partial(self.state.parked_records, name))
-                    self._follow(name, sorted(parked))
+            for name in self.plans:
+                parked = self.patiently(name, partial(self.state.parked_records, name))
+                self._follow(name, sorted(parked))
         except Abandoned:
             return
         self.ready = True
@@ -348,7 +347,7 @@ class Lane:
     def _account(self, name: str, settled: Settled) -> None:
         self._count(name, settled.counts)
         self.world.metrics.settled(name, settled)
-        if settled.full or settled.freed:
+        if settled.parks or settled.freed:
             self._show_parked(name)
 
     def _show_parked(self, name: str) -> None:

@@ -1,4 +1,4 @@
-"""`order: strict`: once a record's failure is over, the changes parked behind it follow, one after the other."""
+"""Once a record's failure is over, the changes parked behind it follow, one after the other."""
 
 from collections.abc import Sequence
 
@@ -13,7 +13,7 @@ def follow(
 ) -> list[Settled] | Refused:
     """Settle the parked changes of these records until each record has none left, or has failed again."""
     settled: list[Settled] = []
-    with effects.state.lock(mapping.name, records, parked=True) as locked:
+    with effects.state.lock(mapping.name, records) as locked:
         waiting = set(locked.parked) - set(locked.failures)
         while waiting:
             first = effects.state.first_parked(mapping.name, waiting)

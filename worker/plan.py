@@ -89,11 +89,11 @@ class Cell:
 class RowPlan:
     """How source rows of one shape become target rows with `columns`, and what their key is.
 
-    `missing` are configured source fields that rows of this shape do not have: their columns are not written.
+    `carries` are the same columns as a set.
     """
 
     columns: tuple[str, ...]
-    missing: tuple[str, ...]
+    carries: frozenset[str]
     key: Callable[[Mapping[str, Any]], Row]
     row: Callable[[Mapping[str, Any]], Row]
     target_key: Callable[[Mapping[str, Any]], Row]
@@ -114,7 +114,7 @@ def compile_row_plan(mapping: MappingPlan, shape: Shape) -> RowPlan:
     names = tuple(cell.column for cell in cells)
     return RowPlan(
         columns=names,
-        missing=tuple(each.source for each in fields if each.source and each not in present),
+        carries=frozenset(names),
         key=_source_key(mapping.source_key, shape),
         row=_row_maker(cells),
         target_key=_row_maker(key_cells),

@@ -19,14 +19,13 @@ from schemas.catalogue import Scope, catalogue
 from schemas.events import (
     Event,
     Outcome,
-    ReplayRequest,
     Resolution,
     SyncFailed,
     SyncResolved,
     failure_id,
 )
 from worker.apply import Applied, Jitter, Wait, apply
-from worker.batch import Change
+from worker.batch import Change, carries
 from worker.connectors.protocol import Connector, Refused
 from worker.decide import OpenFailure, Verdict, decide
 from worker.fault import Fault
@@ -76,6 +75,7 @@ class Settled:
 
     `deferred` failed for want of another record and get a second chance in this batch. `full` found no room behind their
     records' failures: their partition must wait. `freed` are records without a failure that have parked changes: it is their turn.
+    `parks` where there are more parked changes than before, or fewer.
     """
 
     counts: Mapping[Outcome, int] = field(default_factory=dict)
@@ -83,6 +83,7 @@ class Settled:
     deferred: Sequence[Change] = ()
     full: Sequence[Message] = ()
     freed: Sequence[str] = ()
+    parks: bool = False
     splits: int = 0
     retries: Mapping[str, int] = field(default_factory=dict)
 
@@ -96,8 +97,7 @@ def settle(
     following: bool = False,
 ) -> Settled | Refused:
     """Settle changes of one mapping, no two of the same record; `following` when they are parked ones whose turn it is."""
-    strict = mapping.order == "strict"
-    with effects.state.lock(mapping.name, map(record_of, changes), parked=strict) as locked:
+    with effects.state.lock(mapping.name, map(record_of, changes)) as locked:
         # the lock may have come late: what was told to let go meanwhile writes no more
         effects.wait(0)
         work = _judge(mapping, changes, locked, frozenset() if following else locked.parked)
@@ -105,21 +105,19 @@ def settle(
         if isinstance(applied, Refused):
             return applied
         settled = _remember_and_report(work, applied, effects, last_chance=last_chance)
-    if not strict or following:
-        return settled
-    parked = {record_of(each) for each in work.having(Verdict.PARK)} | locked.parked
-    tried = {record_of(each) for verdict in (Verdict.WRITE, Verdict.DROP) for each in work.having(verdict)}
-    failed = {failure.source.record_id for failure in settled.failures} | (set(locked.failures) - tried)
-    return replace(settled, freed=tuple(parked - failed))
+    return replace(settled, freed=()) if following else settled
 
 
 @dataclass(frozen=True, slots=True)
 class Round:
-    """The changes of a round by what is to be done with them, and the failures that were open before, by record."""
+    """The changes of a round by what is to be done with them; the failures that were open before, by record, and which
+    records had parked changes.
+    """
 
     mapping: MappingPlan
     verdicts: Mapping[Verdict, Sequence[Change]]
     open_failures: Mapping[str, OpenFailure]
+    parked: frozenset[str] = frozenset()
 
     def having(self, verdict: Verdict) -> Sequence[Change]:
         """Return the changes with a verdict."""
@@ -135,7 +133,42 @@ def _judge(mapping: MappingPlan, changes: Sequence[Change], locked: Locked, behi
         record = record_of(each)
         verdict = decide(each, locked.failures.get(record), mapping.order, parked=record in behind)
         verdicts.setdefault(verdict, []).append(each)
-    return Round(mapping, verdicts, locked.failures)
+    return Round(mapping, verdicts, locked.failures, locked.parked)
+
+
+def _overtaken(work: Round, deferred: Sequence[Change]) -> list[str]:
+    """Return records whose parked changes a later one takes the place of, written or failed: it carries all that they do."""
+    if not work.parked or work.mapping.order == "strict":
+        return []
+    waiting = {record_of(each) for each in deferred}
+    overtaken = []
+    for each in work.having(Verdict.WRITE):
+        record = record_of(each)
+        failure = work.open_failures.get(record)
+        later = each.replay is None and failure is not None and not _is_at(failure, each.message)
+        if later and record in work.parked and record not in waiting:
+            overtaken.append(record)
+    return overtaken
+
+
+def _freed(work: Round, failures: Sequence[OpenFailure], overtaken: Sequence[str]) -> tuple[str, ...]:
+    """Return the records without a failure that have parked changes."""
+    parked = {record_of(each) for each in work.having(Verdict.PARK)} | work.parked.difference(overtaken)
+    if not parked:
+        return ()
+    tried = {record_of(each) for verdict in (Verdict.WRITE, Verdict.DROP) for each in work.having(verdict)}
+    failed = {failure.record_id for failure in failures} | (set(work.open_failures) - tried)
+    return tuple(parked - failed)
+
+
+def _widened(work: Round) -> list[OpenFailure]:
+    """Return failures that carry more than before, as what is parked behind them now counts too."""
+    widened = []
+    for each in work.having(Verdict.PARK):
+        failure = work.open_failures.get(record_of(each))
+        if failure is not None and not carries(each) <= failure.carries:
+            widened.append(replace(failure, carries=failure.carries | carries(each)))
+    return widened
 
 
 def _remember_and_report(work: Round, applied: Applied, effects: Effects, *, last_chance: bool) -> Settled:
@@ -143,7 +176,9 @@ def _remember_and_report(work: Round, applied: Applied, effects: Effects, *, las
     faulty, deferred = _second_chances(applied.faults, last_chance=last_chance)
     faulty += [(each, each.fault) for each in work.having(Verdict.WRITE) if isinstance(each, Broken)]
     failures = [_open_failure(mapping, each, fault, work.open_failures, now) for each, fault in faulty]
-    effects.state.remember(failures)
+    overtaken = _overtaken(work, deferred)
+    effects.state.drop_parked(mapping.name, overtaken)
+    effects.state.remember([*failures, *_widened(work)])
     full = effects.state.park(
         mapping.name, [(record_of(each), each.message) for each in work.having(Verdict.PARK)]
     )
@@ -155,9 +190,18 @@ def _remember_and_report(work: Round, applied: Applied, effects: Effects, *, las
     over = _over(work, unresolved)
     effects.send([*failed, *_answers(work, over, _only(applied.counts), now, effects.reporter)])
     effects.state.forget(mapping.name, [failure for _, failure, _ in over])
-    overtaken = [each for each in work.having(Verdict.SUPERSEDED) if each.replay is None]
-    counts = {**applied.counts, Outcome.FAILED: len(failed), Outcome.SUPERSEDED: len(overtaken)}
-    return Settled(counts, failed, deferred, full, (), applied.splits, applied.retries)
+    superseded = sum(each.replay is None for each in work.having(Verdict.SUPERSEDED))
+    counts = {**applied.counts, Outcome.FAILED: len(failed), Outcome.SUPERSEDED: superseded}
+    return Settled(
+        counts=counts,
+        failures=failed,
+        deferred=deferred,
+        full=full,
+        freed=_freed(work, failures, overtaken),
+        parks=bool(overtaken or work.having(Verdict.PARK)),
+        splits=applied.splits,
+        retries=applied.retries,
+    )
 
 
 def _over(work: Round, unresolved: set[str]) -> list[tuple[Change, OpenFailure, Verdict]]:
@@ -207,13 +251,9 @@ def _open_failure(
 ) -> OpenFailure:
     """Return a new failure's row; the same change, or the same replay, delivered again keeps its attempt."""
     record, message = record_of(change), change.message
-    known = open_failures.get(record)
-    same = known is not None and (known.topic, known.partition, known.offset) == (
-        message.topic,
-        message.partition,
-        message.offset,
-    )
-    attempt = _attempt(known, change.replay) if known is not None and same else 1
+    before = open_failures.get(record)
+    known = before if before is not None and _is_at(before, message) else None
+    attempt = 1 if known is None else _attempt(known, change)
     return OpenFailure(
         mapping=mapping.name,
         record_id=record,
@@ -223,14 +263,25 @@ def _open_failure(
         partition=message.partition,
         offset=message.offset,
         attempt=attempt,
-        first_failed_at=known.first_failed_at if known is not None else now,
+        first_failed_at=now if before is None else before.first_failed_at,
+        timestamp_ms=message.timestamp,
+        carries=carries(change) if before is None else before.carries | carries(change),
     )
 
 
-def _attempt(known: OpenFailure, replay: ReplayRequest | None) -> int:
+def _is_at(failure: OpenFailure, message: Message) -> bool:
+    """Whether a message stands where the failed one stood."""
+    place = (message.topic, message.partition, message.offset)
+    return place == (failure.topic, failure.partition, failure.offset)
+
+
+def _attempt(known: OpenFailure, change: Change) -> int:
     """Return which attempt at a failed change this is: a replay's is the next after the one that it is asked for."""
+    replay = change.replay
     if replay is None:
-        return known.attempt
+        # at the same place of a topic that was made anew stands another change, whose failure needs another id
+        anew = known.timestamp_ms not in (None, change.message.timestamp)
+        return known.attempt + anew
     for tried in range(known.attempt, 0, -1):
         place = (known.topic, known.partition, known.offset)
         if failure_id(known.mapping, *place, tried) == replay.failure_id:

@@ -38,12 +38,16 @@ class Candidate(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Broken:
-    """A change that never became a candidate; `key` is empty where the record is not known."""
+    """A change that never became a candidate; `key` is empty where the record is not known.
+
+    `carries` are the columns that it brings, as far as it could be read.
+    """
 
     key: Row
     message: Message
     fault: Fault
     replay: ReplayRequest | None = None
+    carries: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,15 +68,16 @@ def translate(
     kept, skipped = _keep(mapping, changes, key_fields, broken)
     superseded = 0
     if mapping.order == "latest":
-        latest = {each[0]: each for each in kept}
-        superseded = len(kept) - len(latest)
-        kept = list(latest.values())
+        before = len(kept)
+        kept = _latest(mapping, kept)
+        superseded = before - len(kept)
     candidates: list[Candidate] = []
     for key, message, change, plan in kept:
         try:
             candidates.append(_candidate(mapping, key, message, change, plan))
         except Exception as error:  # noqa: BLE001  whatever one record does to a conversion is that record's failure
-            broken.append(Broken(key, message, _explain(mapping, change, plan, error)))
+            fault = _explain(mapping, change, plan, error)
+            broken.append(Broken(key, message, fault, carries=_carries(change, plan)))
     return Translated(candidates, broken, superseded, skipped)
 
 
@@ -132,6 +137,25 @@ def _keep(
         else:
             kept.append((key, message, change, plan))
     return kept, skipped
+
+
+def _latest(mapping: MappingPlan, kept: list[_Kept]) -> list[_Kept]:
+    """Return the last change of each record, and of those before it the ones that carry what it does not."""
+    if len({plan.carries for plan in mapping.row_plans.values()}) < 2:
+        return list({each[0]: each for each in kept}.values())
+    latest: dict[Row, list[_Kept]] = {}
+    for each in kept:
+        _, _, change, plan = each
+        changes = latest.setdefault(each[0], [])
+        while changes and (change.after is None or _carries(*changes[-1][2:]) <= plan.carries):
+            changes.pop()
+        changes.append(each)
+    return [each for changes in latest.values() for each in changes]
+
+
+def _carries(change: RecordChange, plan: RowPlan) -> frozenset[str]:
+    """Return the columns that a change writes."""
+    return frozenset() if change.after is None else plan.carries
 
 
 def _keep_delete(

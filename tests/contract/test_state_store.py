@@ -5,12 +5,17 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 
 import pytest
+from alembic import command
+from alembic.config import Config
+from sqlalchemy import Engine
 
 from plumbing.database import open_engine
 from worker.decide import OpenFailure
+from worker.message import StoredMessage
 from worker.state import store as module
 from worker.state.migrate import upgrade
 from worker.state.store import StateStore
+from worker.state.tables import VERSION_TABLE
 
 _WHEN = datetime(2026, 1, 1, 12, 30, 0, 250_000, tzinfo=UTC)
 _ODD = ["", "a'b\"c", "ü→\n", "\\u0000", "x" * 500]
@@ -25,8 +30,9 @@ def state(database_url: str) -> Iterator[StateStore]:
 
 
 def failure(record_id: str, mapping: str = "customers", attempt: int = 1) -> OpenFailure:
+    failure_id, carries = f"{attempt}-{record_id}"[:36], frozenset({"number", "name"})
     return OpenFailure(
-        mapping, record_id, f"{attempt}-{record_id}"[:36], "too_long", "erp", 1, 7, attempt, _WHEN
+        mapping, record_id, failure_id, "too_long", "erp", 1, 7, attempt, _WHEN, 1_700_000_000_000, carries
     )
 
 
@@ -86,3 +92,61 @@ def test_asking_for_nothing_open_leaves_nothing_that_only_a_look_for_cycles_woul
         assert gc.collect() < 100
     finally:
         gc.enable()
+
+
+def parked(offset: int, timestamp_ms: int = 1) -> StoredMessage:
+    return StoredMessage("erp", 0, offset, timestamp_ms, b"key", b"value")
+
+
+def test_records_with_parked_changes_are_found_without_a_failure(state: StateStore) -> None:
+    state.park("customers", [("a", parked(1))])
+    with state.lock("customers", ["a", "b"]) as found:
+        assert not found.failures
+        assert found.parked == {"a"}
+
+
+def test_a_change_that_is_parked_again_is_there_once(state: StateStore) -> None:
+    state.park("customers", [("a", parked(1))])
+    state.park("customers", [("a", parked(1))])
+    assert state.parked_count("customers") == 1
+
+
+def test_a_parked_change_is_not_taken_for_one_at_the_same_place_of_an_older_topic(state: StateStore) -> None:
+    state.park("customers", [("a", parked(1, 1000)), ("b", parked(1, 2000))])
+    assert state.parked_records("customers") == {"a", "b"}
+
+
+def test_what_was_parked_for_a_record_is_dropped_and_nothing_else(state: StateStore) -> None:
+    state.park("customers", [("a", parked(1)), ("a", parked(2)), ("b", parked(3))])
+    state.drop_parked("customers", ["a"])
+    assert state.parked_records("customers") == {"b"}
+
+
+def test_a_store_of_an_older_worker_keeps_what_it_has(database_url: str) -> None:
+    engine = open_engine(database_url)
+    migrate_to(engine, "0001")
+    with engine.begin() as connection:
+        connection.exec_driver_sql(
+            "INSERT INTO instep_open_failure VALUES ('group', 'customers', 'h', 'a', 'f', 'too_long', 'erp', 0, 7, 2, 0)"
+        )
+        connection.exec_driver_sql(
+            "INSERT INTO instep_parked_change (worker_group, mapping, topic, partition, position, record_hash, record_id, "
+            "timestamp_ms, headers) VALUES ('group', 'customers', 'erp', 0, 8, 'h', 'a', 1, '[]')"
+        )
+    upgrade(engine)
+    store = StateStore(engine, "group")
+    with engine.connect() as connection:
+        kept = connection.exec_driver_sql("SELECT attempt, timestamp_ms, carries FROM instep_open_failure")
+        assert tuple(kept.one()) == (2, None, "[]")
+    assert store.parked_records("customers") == {"a"}
+    engine.dispose()
+
+
+def migrate_to(engine: Engine, version: str) -> None:
+    """Bring a store to an older version of its tables."""
+    config = Config()
+    config.set_main_option("script_location", "worker.state:migrations")
+    config.set_main_option("path_separator", "os")
+    with engine.begin() as connection:
+        config.attributes |= {"connection": connection, "version_table": VERSION_TABLE}
+        command.upgrade(config, version)

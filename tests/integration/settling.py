@@ -27,9 +27,11 @@ from worker.settle import Settled, settle
 from worker.state.migrate import upgrade
 from worker.state.store import StateStore
 
-SHAPE = Shape(("number", "name"), {"number": Kind.TEXT, "name": Kind.TEXT})
+KINDS = {"number": Kind.TEXT, "name": Kind.TEXT, "city": Kind.TEXT}
+WHOLE = Shape(("number", "name", "city"), KINDS)
+WITHOUT_NAME = Shape(("number", "city"), KINDS)
 TARGET = """
-create table account (number text primary key, name text not null);
+create table account (number text primary key, name text not null, city text);
 create table forbidden (word text);
 create table written (number text, name text);
 create trigger refuse_insert before insert on account when new.name like 'bad%' and exists (select 1 from forbidden)
@@ -81,6 +83,11 @@ class KillableStore(StateStore):
     def forget(self, mapping: str, failures: Any) -> None:
         self.die()
         super().forget(mapping, failures)
+        self.die()
+
+    def drop_parked(self, mapping: str, record_ids: Any) -> None:
+        self.die()
+        super().drop_parked(mapping, record_ids)
         self.die()
 
     def unpark(self, mapping: str, messages: Any) -> None:
@@ -149,10 +156,16 @@ class World:
             self.steps_left -= 1
 
     # what a test does
-    def change(self, number: str, name: str) -> None:
+    def change(self, number: str, name: str, city: str | None = None) -> None:
         """Add a change to the source topic."""
-        value = orjson.dumps({"number": number, "name": name})
-        self.log.append(StoredMessage(TOPIC, 0, len(self.log), 0, None, value))
+        self._publish({"number": number, "name": name, "city": city})
+
+    def change_without_name(self, number: str, city: str) -> None:
+        """Add a change that does not bring the name, as a database leaves out a long text that stayed as it was."""
+        self._publish({"number": number, "city": city})
+
+    def _publish(self, row: dict[str, str | None]) -> None:
+        self.log.append(StoredMessage(TOPIC, 0, len(self.log), 0, None, orjson.dumps(row)))
 
     def deliver(self, size: int, killed_after: int | None = None) -> None:
         """Let a worker settle the next messages; its death leaves them uncommitted."""
@@ -219,19 +232,33 @@ class World:
         """Return what the target holds."""
         return dict(self.target.execute("select number, name from account").fetchall())
 
+    def whole_rows(self) -> dict[str, tuple[str, str | None]]:
+        """Return what the target holds, with the cities."""
+        rows = self.target.execute("select number, name, city from account").fetchall()
+        return {number: (name, city) for number, name, city in rows}
+
     def written(self, number: str) -> list[str]:
         """Return everything that was ever written to a record, in order."""
         query = "select name from written where number = ? order by rowid"
         return [name for (name,) in self.target.execute(query, (number,))]
 
     def expected(self) -> dict[str, str]:
+        """Return the names that the source holds."""
+        return {number: name for number, (name, _) in self.whole_expected().items()}
+
+    def whole_expected(self) -> dict[str, tuple[str, str | None]]:
         """Return what the source holds."""
-        return {row["number"]: row["name"] for row in (orjson.loads(each.value or b"") for each in self.log)}
+        rows: dict[str, dict[str, Any]] = {}
+        for message in self.log:
+            row = orjson.loads(message.value or b"")
+            rows.setdefault(row["number"], {}).update(row)
+        return {number: (row["name"], row["city"]) for number, row in rows.items()}
 
 
 def read_change(_key: bytes | None, value: bytes | None, _headers: object) -> RecordChange:
     """Decode the test's own messages."""
-    return RecordChange(Op.UPDATE, None, orjson.loads(value or b""), SHAPE)
+    row = orjson.loads(value or b"")
+    return RecordChange(Op.UPDATE, None, row, WHOLE if "name" in row else WITHOUT_NAME)
 
 
 def _offset(event: SyncFailed | SyncResolved) -> int:

@@ -107,3 +107,11 @@ def test_a_replay_ends_though_the_number_of_parked_changes_cannot_be_read(
 
         assert it.rows() == [("C1", "short", 2)]
         assert isinstance(it.events[-1], SyncResolved)
+
+
+def test_how_many_changes_are_parked_is_told(tmp_path: Path) -> None:
+    with laned(tmp_path, "strict") as it:
+        it.work(it.part(a_message(0, {"number": "C1", "name": "much too long a name", "credit": 1})))
+        it.work(it.part(a_message(1, {"number": "C1", "name": "short", "credit": 2})))
+
+        assert it.lane.world.metrics.parked.labels("customers")._value.get() == 1

@@ -190,15 +190,79 @@ def test_killed_while_a_replay_and_what_follows_it_are_written(world: World, ste
     assert world.state.parked_count("customers") == 0
 
 
+def test_what_a_failed_change_alone_brings_is_not_lost_to_a_later_one(world: World) -> None:
+    world.change("A", "bad", "Delft")
+    world.deliver(1)
+    world.change_without_name("A", "Leiden")
+    world.deliver(1)
+    assert (world.whole_rows(), list(world.entries.open)) == ({}, ["A"])
+    world.allow_everything()
+
+    world.replay("A")
+
+    assert world.whole_rows() == {"A": ("bad", "Leiden")}
+    assert world.entries.open == {}
+
+
+def test_a_whole_change_takes_the_place_of_a_failure_and_of_what_waits_behind_it(tmp_path: Path) -> None:
+    world = World(tmp_path, "latest")
+    world.change("A", "bad", "Delft")
+    world.deliver(1)
+    world.change_without_name("A", "Leiden")
+    world.change("A", "good", "Breda")
+
+    world.deliver(2)
+
+    assert world.whole_rows() == {"A": ("good", "Breda")}
+    assert (world.entries.open, world.state.parked_count("customers")) == ({}, 0)
+    world.close()
+
+
+def test_a_whole_change_that_fails_too_takes_what_waits_with_it(tmp_path: Path) -> None:
+    world = World(tmp_path, "latest")
+    world.change("A", "bad", "Delft")
+    world.deliver(1)
+    world.change_without_name("A", "Leiden")
+    world.change("A", "bad again", "Breda")
+    world.deliver(2)
+    assert world.state.parked_count("customers") == 0
+    world.allow_everything()
+
+    world.replay("A")
+
+    assert world.whole_rows() == {"A": ("bad again", "Breda")}
+    world.close()
+
+
+def test_a_change_that_brings_all_that_the_failed_one_does_takes_its_place(tmp_path: Path) -> None:
+    world = World(tmp_path, "latest")
+    world.change("A", "good", "Delft")
+    world.deliver(1)
+    world.target.execute(
+        "create trigger no_leiden before update on account when new.city = 'Leiden' begin select raise(abort, 'refused'); end"
+    )
+    world.change_without_name("A", "Leiden")
+    world.deliver(1)
+    assert list(world.entries.open) == ["A"]
+    world.change_without_name("A", "Breda")
+
+    world.deliver(1)
+
+    assert world.whole_rows() == {"A": ("good", "Breda")}
+    assert world.entries.open == {}
+    world.close()
+
+
 CHANGE = st.tuples(st.just("change"), st.sampled_from("ABC"), st.sampled_from(["good", "bad"]))
 DELIVER = st.tuples(st.just("deliver"), st.integers(1, 4), st.none() | st.integers(0, 8))
 REPLAY = st.tuples(st.just("replay"), st.sampled_from("ABC"), st.none() | st.integers(0, 8))
 ALLOW = st.tuples(st.just("allow"), st.none(), st.none())
+PART = st.tuples(st.just("part"), st.sampled_from("ABC"), st.none())
 
 
 @pytest.mark.parametrize("order", ["latest", "strict"])
 @settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
-@given(acts=st.lists(st.one_of(CHANGE, CHANGE, DELIVER, DELIVER, REPLAY, ALLOW), max_size=25))
+@given(acts=st.lists(st.one_of(CHANGE, CHANGE, PART, DELIVER, DELIVER, REPLAY, ALLOW), max_size=25))
 def test_whenever_it_is_killed_target_and_entries_end_true(
     order: Literal["latest", "strict"], acts: list[tuple[Any, Any, Any]]
 ) -> None:
@@ -207,16 +271,19 @@ def test_whenever_it_is_killed_target_and_entries_end_true(
         for number, (act, first, second) in enumerate(acts):
             match act:
                 case "change":
-                    world.change(first, f"{second}{number}")
+                    world.change(first, f"{second}{number}", f"city{number}")
+                case "part" if first in world.expected():
+                    world.change_without_name(first, f"city{number}")
                 case "deliver":
                     world.deliver(first, second)
                 case "replay":
                     world.replay(first, Decision.RETRY, second)
-                case _:
+                case "allow":
                     world.allow_everything()
         world.settle_everything()
 
-        wrong = {record for record, name in world.expected().items() if world.rows().get(record) != name}
+        rows = world.whole_rows()
+        wrong = {record for record, row in world.whole_expected().items() if rows.get(record) != row}
         assert wrong <= set(world.entries.open), "a record is wrong and no entry says so"
         if order == "latest":
             assert wrong == set(world.entries.open), "an entry is open and its record is right"
@@ -224,7 +291,7 @@ def test_whenever_it_is_killed_target_and_entries_end_true(
         world.allow_everything()
         for record in sorted(world.entries.open):
             world.replay(record)
-        assert world.rows() == world.expected()
+        assert world.whole_rows() == world.whole_expected()
         assert world.entries.open == {}
         assert world.state.parked_count("customers") == 0
         world.close()

@@ -18,6 +18,7 @@ from sqlalchemy import (
     Connection,
     Engine,
     Select,
+    String,
     Text,
     and_,
     bindparam,
@@ -26,6 +27,7 @@ from sqlalchemy import (
     func,
     select,
     text,
+    union_all,
 )
 from sqlalchemy.dialects import postgresql, sqlite
 
@@ -73,14 +75,14 @@ class StateStore:
         self._few_open = self._select_few_open()
 
     @contextmanager
-    def lock(self, mapping: str, records: Iterable[str], *, parked: bool = False) -> Iterator["Locked"]:
+    def lock(self, mapping: str, records: Iterable[str]) -> Iterator["Locked"]:
         """Yield what is open among these records, each such record locked against every other worker until the block ends.
 
-        With `parked`, records with parked changes count too. A lock that this store holds already is not taken again.
-        `records` is gone through only where the mapping has anything open at all.
+        A lock that this store holds already is not taken again. `records` is gone through only where the mapping has
+        anything open or parked at all.
         """
-        record_ids = self._concerned(mapping, records, parked=parked)
-        found = self._found(mapping, record_ids, parked=parked)
+        record_ids = self._concerned(mapping, records)
+        found = self._found(mapping, record_ids)
         keys = {self._lock_key(mapping, each) for each in (*found.failures, *found.parked)} - self._held
         if not keys or self._engine.dialect.name != "postgresql":
             yield found
@@ -90,7 +92,7 @@ class StateStore:
             self._held |= keys
             try:
                 # read again: what was open before the lock may have been resolved by whoever held it
-                yield self._found(mapping, record_ids, parked=parked)
+                yield self._found(mapping, record_ids)
             finally:
                 self._held -= keys
 
@@ -102,30 +104,30 @@ class StateStore:
         connection.execute(select(func.pg_advisory_xact_lock_shared(whole)))
         connection.execute(_TAKE_EACH, {"keys": keys})
 
-    def _concerned(self, mapping: str, records: Iterable[str], *, parked: bool) -> set[str]:
-        """Return those of the records that may have anything open: of few failures it is known which, of many it is asked later."""
+    def _concerned(self, mapping: str, records: Iterable[str]) -> set[str]:
+        """Return those of the records that may have anything open or parked: of few it is known which, of many it is asked later."""
         with self._reading() as connection:
             text_of = connection.scalar(self._few_open, {"mapping": mapping})
         known: set[str] = set(orjson.loads(text_of or "[]"))
         if len(known) > _FEW:
             return set(records)
-        if parked:
-            known |= self.parked_records(mapping)
         return known.intersection(records) if known else known
 
     def _select_few_open(self) -> Select[str]:
-        """The records of the first open failures of `mapping`, as one text; made once, as a statement is full of cycles.
+        """The records of the first failures and parked changes of `mapping`, as one text; made once, as a statement is full of cycles.
 
         One made with every batch would stay in memory until the interpreter looks for cycles, which it seldom does.
         """
-        mine = self._mine(bindparam("mapping"))
-        few = select(open_failure.c.record_id).where(mine).limit(_FEW + 1).subquery()
+        name = bindparam("mapping", type_=String)
+        failed = select(open_failure.c.record_id).where(self._mine(name)).limit(_FEW + 1).subquery()
+        parked = select(parked_change.c.record_id).where(self._parked(name)).limit(_FEW + 1).subquery()
+        few = union_all(select(failed.c.record_id), select(parked.c.record_id)).subquery()
         # one row, as each that the driver fetches costs a moment in which others take the interpreter
         listed = func.json_agg if self._engine.dialect.name == "postgresql" else func.json_group_array
         return select(cast(listed(few.c.record_id), Text))
 
-    def _found(self, mapping: str, record_ids: set[str], *, parked: bool) -> "Locked":
-        waiting = self.parked_records(mapping) & record_ids if parked and record_ids else frozenset()
+    def _found(self, mapping: str, record_ids: set[str]) -> "Locked":
+        waiting = self.parked_records(mapping) & record_ids if record_ids else frozenset()
         return Locked(self.open_failures(mapping, record_ids), waiting)
 
     def open_failures(self, mapping: str, record_ids: Iterable[str]) -> dict[str, OpenFailure]:
@@ -143,10 +145,10 @@ class StateStore:
         if not failures:
             return
         statement = self._insert(open_failure)
-        names = ("failure_id", "code", "topic", "partition", "position", "attempt", "first_failed_at_us")
+        names = set(open_failure.columns.keys()) - set(open_failure.primary_key.columns.keys())
         upsert = statement.on_conflict_do_update(
             index_elements=list(open_failure.primary_key.columns),
-            set_={name: statement.excluded[name] for name in names},
+            set_={name: statement.excluded[name] for name in sorted(names - {"record_id"})},
         )
         with self._engine.begin() as connection:
             connection.execute(upsert, [self._row(each) for each in failures])
@@ -204,6 +206,14 @@ class StateStore:
             for each in messages:
                 connection.execute(delete(parked_change).where(self._at(mapping, each)))
 
+    def drop_parked(self, mapping: str, record_ids: Sequence[str]) -> None:
+        """Forget all parked changes of these records."""
+        if not record_ids:
+            return
+        with self._engine.begin() as connection:
+            mine = among(connection, parked_change.c.record_hash, [_hash(each) for each in record_ids])
+            connection.execute(delete(parked_change).where(self._parked(mapping), mine))
+
     def parked_records(self, mapping: str) -> frozenset[str]:
         """Return the records of a mapping that have parked changes."""
         query = select(parked_change.c.record_id).where(self._parked(mapping)).distinct()
@@ -229,7 +239,7 @@ class StateStore:
     def _mine(self, mapping: str | BindParameter[str]) -> ColumnElement[bool]:
         return and_(open_failure.c.worker_group == self._group, open_failure.c.mapping == mapping)
 
-    def _parked(self, mapping: str) -> ColumnElement[bool]:
+    def _parked(self, mapping: str | BindParameter[str]) -> ColumnElement[bool]:
         return and_(parked_change.c.worker_group == self._group, parked_change.c.mapping == mapping)
 
     def _at(self, mapping: str, message: Message) -> ColumnElement[bool]:
@@ -238,6 +248,7 @@ class StateStore:
             parked_change.c.topic == message.topic,
             parked_change.c.partition == message.partition,
             parked_change.c.position == message.offset,
+            parked_change.c.timestamp_ms == message.timestamp,
         )
 
     def _is_parked(self, connection: Connection, mapping: str, message: Message) -> bool:
@@ -281,6 +292,8 @@ class StateStore:
             "position": failure.offset,
             "attempt": failure.attempt,
             "first_failed_at_us": (failure.first_failed_at - _EPOCH) // timedelta(microseconds=1),
+            "timestamp_ms": failure.timestamp_ms,
+            "carries": orjson.dumps(sorted(failure.carries)).decode(),
         }
 
     def _lock_key(self, mapping: str, *record_id: str) -> int:
@@ -304,6 +317,8 @@ def _failure(row: Any) -> OpenFailure:
         row.position,
         row.attempt,
         _EPOCH + timedelta(microseconds=row.first_failed_at_us),
+        row.timestamp_ms,
+        frozenset(orjson.loads(row.carries)),
     )
 
 

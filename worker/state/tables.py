@@ -20,6 +20,10 @@ open_failure = Table(
     Column("position", BigInteger, nullable=False),
     Column("attempt", Integer, nullable=False),
     Column("first_failed_at_us", BigInteger, nullable=False),
+    # of the failed message; null where an older worker noted none
+    Column("timestamp_ms", BigInteger),
+    # JSON: the target's columns that the failed change carries, see OpenFailure
+    Column("carries", Text, nullable=False),
 )
 
 parked_change = Table(
@@ -30,9 +34,10 @@ parked_change = Table(
     Column("topic", String(250), primary_key=True),
     Column("partition", Integer, primary_key=True),
     Column("position", BigInteger, primary_key=True),
+    # a topic that was deleted and made anew has other messages at the same positions
+    Column("timestamp_ms", BigInteger, primary_key=True),
     Column("record_hash", String(64), nullable=False),
     Column("record_id", Text, nullable=False),
-    Column("timestamp_ms", BigInteger, nullable=False),
     Column("key", LargeBinary),
     Column("value", LargeBinary),
     Column("headers", LargeBinary, nullable=False),

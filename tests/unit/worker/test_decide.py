@@ -1,6 +1,7 @@
 """What to do with a change, given the open failure of its record."""
 
 from datetime import UTC, datetime
+from typing import Literal
 
 import pytest
 from hypothesis import given
@@ -12,18 +13,21 @@ from worker.decide import OpenFailure, Verdict, decide
 from worker.translate import Candidate
 
 
-def a_candidate(offset: int, *, partition: int = 0, replay: object = None) -> Candidate:
-    """Return a change at an offset, replayed if asked for."""
+def a_candidate(offset: int, *, partition: int = 0, replay: object = None, delete: bool = False) -> Candidate:
+    """Return a change at an offset that brings the number alone, replayed if asked for."""
     request = a_request(offset, **replay) if isinstance(replay, dict) else None
     return Candidate(
-        ("C1",), False, ("C1",), ("number",), ("C1",), a_message(offset, partition=partition), request
+        ("C1",), delete, ("C1",), ("number",), ("C1",), a_message(offset, partition=partition), request
     )
 
 
-def a_failure(offset: int, *, failure_id: str = "failure") -> OpenFailure:
+def a_failure(
+    offset: int, *, failure_id: str = "failure", carries: frozenset[str] = frozenset(), earlier_ms: int = 0
+) -> OpenFailure:
     """Return the open failure of the change at an offset."""
     now = datetime(2026, 1, 1, tzinfo=UTC)
-    return OpenFailure("customers", "C1", failure_id, "too_long", TOPIC, 0, offset, 1, now)
+    at_ms = a_message(offset).timestamp - earlier_ms
+    return OpenFailure("customers", "C1", failure_id, "too_long", TOPIC, 0, offset, 1, now, at_ms, carries)
 
 
 def test_without_a_failure_a_change_is_written() -> None:
@@ -37,6 +41,32 @@ def test_without_a_failure_a_replay_came_too_late() -> None:
 def test_a_later_change_is_tried_with_latest_and_waits_with_strict() -> None:
     assert decide(a_candidate(2), a_failure(1), "latest") is Verdict.WRITE
     assert decide(a_candidate(2), a_failure(1), "strict") is Verdict.PARK
+
+
+def test_with_latest_a_change_waits_that_does_not_bring_all_that_the_failed_one_does() -> None:
+    whole, part = frozenset({"number", "name"}), frozenset({"number"})
+
+    assert decide(a_candidate(2), a_failure(1, carries=whole), "latest") is Verdict.PARK
+    assert decide(a_candidate(2), a_failure(1, carries=part), "latest") is Verdict.WRITE
+
+
+def test_a_delete_takes_the_place_of_whatever_failed() -> None:
+    failure = a_failure(1, carries=frozenset({"number", "name"}))
+
+    assert decide(a_candidate(2, delete=True), failure, "latest") is Verdict.WRITE
+
+
+@pytest.mark.parametrize(("order", "verdict"), [("latest", Verdict.WRITE), ("strict", Verdict.PARK)])
+def test_a_change_of_a_topic_that_was_made_anew_is_later_though_its_offset_is_lower(
+    order: Literal["latest", "strict"], verdict: Verdict
+) -> None:
+    assert decide(a_candidate(1), a_failure(1000, earlier_ms=60_000), order) is verdict
+
+
+def test_a_replay_from_before_a_topic_was_made_anew_came_too_late() -> None:
+    failure = a_failure(1, failure_id="next", earlier_ms=-60_000)
+
+    assert decide(a_candidate(1000, replay={}), failure, "latest") is Verdict.SUPERSEDED
 
 
 def test_the_failed_change_delivered_again_is_tried_again() -> None:

@@ -136,6 +136,20 @@ def test_only_the_last_change_of_a_record_goes_on() -> None:
     assert result.superseded == 2
 
 
+def test_a_change_that_another_does_not_bring_all_of_goes_before_it() -> None:
+    without_name = a_shape(number=Kind.TEXT, credit=Kind.INTEGER)
+    changes = [
+        a_change({"number": "C1", "name": "Adatum", "credit": 1}),
+        a_change({"number": "C1", "credit": 2}, shape=without_name),
+        a_change({"number": "C1", "credit": 3}, shape=without_name),
+    ]
+
+    result = translated(a_mapping(), *changes)
+
+    assert [each.row for each in result.candidates] == [("C1", "Adatum", 1), ("C1", 3)]
+    assert result.superseded == 1
+
+
 def test_strict_order_keeps_every_change() -> None:
     result = translated(a_mapping(order="strict"), a_change(), a_change())
 
