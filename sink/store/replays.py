@@ -73,14 +73,9 @@ def claim(connection: Connection, now_us: int, limit: int, resting: Collection[s
 
     None for the topics in `resting`. A request whose entry shows another failure by now, or is gone, is settled without being sent.
     """
-    fresh = {}
-    for row in connection.execute(_unsent(connection, now_us, limit, resting)).all():
-        if row.entry_failure_id == row.failure_id:
-            fresh[row.id] = row
-            continue
-        _settle(connection, row.id, Verdict.SUPERSEDED if row.key else Verdict.NOT_SENT, now_us)
-        forget = update(entry).where(entry.c.id == row.entry_id, entry.c.replay_id == row.id)
-        connection.execute(forget.values(replay_id=None))
+    rows = connection.execute(_unsent(connection, now_us, limit, resting)).all()
+    fresh = {row.id: row for row in rows if row.entry_failure_id == row.failure_id}
+    _end_outdated(connection, [row for row in rows if row.id not in fresh], now_us)
     if not fresh:
         return []
     free = (
@@ -89,8 +84,10 @@ def claim(connection: Connection, now_us: int, limit: int, resting: Collection[s
         replay.c.verdict.is_(None),
         replay.c.claimed_us.is_(None),
     )
-    claimed = update(replay).where(*free).values(claimed_us=now_us).returning(replay.c.id)
-    mine = set(connection.scalars(claimed))
+    locked = select(replay.c.id).where(*free).order_by(replay.c.id).with_for_update(skip_locked=True)
+    mine = set(connection.scalars(locked))
+    claimed = update(replay).where(bulk.among(connection, replay.c.id, mine))
+    connection.execute(claimed.values(claimed_us=now_us))
     return [_outgoing(row) for replay_id, row in fresh.items() if replay_id in mine]
 
 
@@ -211,9 +208,22 @@ def _unsent(connection: Connection, now_us: int, limit: int, resting: Collection
     return select(waiting).where(func.coalesce(waiting.c.bytes_before, 0) < BYTES_AT_ONCE)
 
 
-def _settle(connection: Connection, replay_id: str, verdict: Verdict, now_us: int) -> None:
-    open_one = (replay.c.id == replay_id, replay.c.verdict.is_(None))
-    connection.execute(update(replay).where(*open_one).values(verdict=verdict, verdict_us=now_us))
+def _end_outdated(connection: Connection, rows: Sequence[Row[Any]], now_us: int) -> None:
+    """Settle replays whose entries show another failure by now, or are gone."""
+    if not rows:
+        return
+    # entries before replays, as who writes answers does: two that lock the same cannot wait for each other
+    asked = (
+        bulk.among(connection, entry.c.id, [row.entry_id for row in rows]),
+        bulk.among(connection, entry.c.replay_id, [row.id for row in rows]),
+    )
+    connection.execute(select(entry.c.id).where(*asked).order_by(entry.c.id).with_for_update()).all()
+    connection.execute(update(entry).where(*asked).values(replay_id=None))
+    for verdict in (Verdict.SUPERSEDED, Verdict.NOT_SENT):
+        ended = [row.id for row in rows if (Verdict.SUPERSEDED if row.key else Verdict.NOT_SENT) is verdict]
+        still = (bulk.among(connection, replay.c.id, ended), replay.c.verdict.is_(None))
+        connection.execute(select(replay.c.id).where(*still).order_by(replay.c.id).with_for_update()).all()
+        connection.execute(update(replay).where(*still).values(verdict=verdict, verdict_us=now_us))
 
 
 def _end(connection: Connection, rows: Sequence[Row[Any]], verdict: Verdict, now_us: int) -> int:

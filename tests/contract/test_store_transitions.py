@@ -1,15 +1,20 @@
 """What may be done to entries and what may not, on PostgreSQL and on SQLite."""
 
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
+from sqlalchemy import Connection, select, update
 
 from schemas.events import Resolution
 from sink.moment import to_us
 from sink.states import Action, Refusal, State, Verdict
+from sink.store import tables
 from sink.store.entries import read_replays
 from sink.store.progress import paused_mappings
 from sink.store.replays import (
     CLAIM_HOLDS_US,
     Claim,
+    Outgoing,
     Overdue,
     claim,
     due_entries,
@@ -23,6 +28,7 @@ from sink.store.replays import (
 from sink.store.store import Store
 from sink.store.transitions import Moved, Refused, close_by_hand
 from tests.contract.stored import NOW, entries, only, replayed, request, told
+from tests.integration.sink_running import eventually
 from tests.sink_events import at, failed, progress, resolved
 
 
@@ -149,6 +155,32 @@ def test_request_whose_entry_shows_a_newer_failure_is_not_sent(store: Store) -> 
     with store.writing() as connection:
         assert claim(connection, NOW, 10) == []
         assert read_verdicts(connection, ["ann-1"]) == {"ann-1": (Verdict.SUPERSEDED, None)}
+
+
+def test_who_claims_waits_for_the_entry_before_it_locks_the_replay(postgres_store: Store) -> None:
+    told(postgres_store, failed())
+    replayed(postgres_store, only(postgres_store).id)
+    told(postgres_store, failed(offset=1))
+
+    def claim_once() -> list[Outgoing]:
+        with postgres_store.writing() as connection:
+            return claim(connection, NOW, 10)
+
+    def someone_waits(connection: Connection) -> bool:
+        query = (
+            "select 1 from pg_stat_activity where wait_event_type = 'Lock' and datname = current_database()"
+        )
+        return connection.exec_driver_sql(query).first() is not None
+
+    with ThreadPoolExecutor(1) as other:
+        with postgres_store.writing() as first:
+            first.execute(select(tables.entry.c.id).with_for_update())
+            claiming = other.submit(claim_once)
+            with postgres_store.engine.connect() as looking:
+                looking.execution_options(isolation_level="AUTOCOMMIT")
+                eventually(lambda: someone_waits(looking), every_s=0.01)
+            first.execute(update(tables.replay).values(code=None))
+        assert claiming.result() == []
 
 
 def test_verdict_of_the_worker_settles_the_replay(store: Store) -> None:
