@@ -23,13 +23,13 @@ from worker.message import Message
 from worker.opening import (
     Services,
     WrongConfiguration,
-    WrongTargetsError,
     compile_plans,
     compile_waiting,
     open_consumer,
     open_services,
     open_translator,
     split_into_lanes,
+    wrong_targets,
 )
 from worker.originals import Originals
 from worker.progress import Heartbeat, Tally
@@ -70,9 +70,10 @@ def run(config: Config, *, drain: bool, stop: threading.Event) -> int | list[Wro
             return wrong
         try:
             return Worker(config, services, lanes, tally, closing).work(drain=drain, stop=stop)
-        except WrongTargetsError as error:
-            return error.wrong
-        except Exception:  # a bug of ours: the one place that says so; nothing of it was committed
+        except Exception as error:
+            if wrong := wrong_targets(error):
+                return wrong
+            # a bug of ours: the one place that says so; nothing of it was committed
             services.log.exception("the worker ends, as it met an error that it does not know")
             return FAILED
 

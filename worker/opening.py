@@ -117,6 +117,15 @@ class WrongTargetsError(Exception):
         self.wrong = list(wrong)
 
 
+def wrong_targets(error: BaseException | None) -> list[WrongConfiguration]:
+    """Return what targets lack, where that is what an error comes from: the client wraps what is raised while partitions move."""
+    while error is not None:
+        if isinstance(error, WrongTargetsError):
+            return error.wrong
+        error = error.__cause__
+    return []
+
+
 def compile_plans(lane: Lane, config: Config) -> list[WrongConfiguration]:
     """Give a lane the mappings whose app can be asked now; return what their targets do not have.
 

@@ -4,13 +4,21 @@ from dataclasses import dataclass, field
 from types import SimpleNamespace
 from typing import cast
 
+from kafka.errors import KafkaError
+
 from schemas.config.app import AppConfig
 from schemas.config.model import Config
 from tests.unit.worker.test_loop import a_mapping
 from worker.connectors.protocol import Refused
 from worker.fault import Fault
 from worker.lane import Lane
-from worker.opening import WrongConfiguration, compile_plans, open_connector
+from worker.opening import (
+    WrongConfiguration,
+    WrongTargetsError,
+    compile_plans,
+    open_connector,
+    wrong_targets,
+)
 
 
 @dataclass(slots=True)
@@ -49,3 +57,12 @@ def test_an_option_that_a_connector_does_not_know_is_wrong_configuration() -> No
     assert isinstance(wrong, WrongConfiguration)
     assert wrong.path == "apps.crm.options"
     assert "lock_timeout_s" in wrong.what
+
+
+def test_what_a_target_lacks_is_told_though_the_client_wraps_it_while_partitions_move() -> None:
+    wrong = [WrongConfiguration("mappings.customers", "there is no table")]
+    wrapped = KafkaError("a listener failed")
+    wrapped.__cause__ = WrongTargetsError(wrong)
+
+    assert wrong_targets(wrapped) == wrong
+    assert wrong_targets(KafkaError("another reason")) == []
