@@ -117,7 +117,7 @@ class EntryView(BaseModel):
     target: RecordView
     exception_type: str | None
     top_frame: str | None
-    trace: str | None
+    trace: str | None = Field(description="For the role operator; null for a viewer.")
     worker: str
     worker_version: str
     resolved_by: str | None

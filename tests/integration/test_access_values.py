@@ -1,5 +1,5 @@
 """No field value gets to a viewer: every page and answer that a viewer can get is read through for values that stand in messages,
-corrections and quarantine.
+traces, corrections and quarantine.
 """
 
 import base64
@@ -27,6 +27,7 @@ from tests.web import Served, served, sqlite_url
 SECRET = "Zanzibar4711"
 CORRECTED = "Timbuktu0815"
 BAD = "Samarkand1234"
+TRACED = "Marrakesh5678"
 AT_LEAST_ANSWERS = 60
 LINK = re.compile(r'(?:href|hx-get|action|src)="(/[^"#]*)"')
 
@@ -37,7 +38,9 @@ def sink(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     with served(sqlite_url(folder), {"sink.archive": str(folder)}) as each:
         told = original(after={**AFTER, "name": SECRET, "city": f"near {SECRET}"})
         message = replace(told, headers=(("trace", SECRET.encode()),))
-        events = records([failure("C001", 0, original=message), failure("C002", 1, original=message)])
+        events = records(
+            [failure("C001", 0, original=message, trace=TRACED), failure("C002", 1, original=message)]
+        )
         broken = KafkaRecord(2, b"no key", f'{{"{BAD}": "{BAD}'.encode(), (("h", BAD.encode()),))
         ingest(each.store, [*events, broken])
         order = JobOrder(Decision.RETRY, {"name": f'"{CORRECTED}"'}, 1, 0, "one entry", named=True)
@@ -68,10 +71,10 @@ def starts(sink: Served) -> set[str]:
 
 
 def answers(sink: Served, client: httpx2.Client) -> dict[str, str]:
-    """All that can be read, from every route on and wherever links lead."""
+    """All that can be read: every route, then wherever links lead."""
     waiting, read = sorted(starts(sink)), dict[str, str]()
     while waiting and len(read) < 400:
-        address = waiting.pop()
+        address = waiting.pop(0)
         if address in read or address.startswith(("/static/", "/sign-")):
             continue
         answer = client.get(address)
@@ -83,7 +86,7 @@ def answers(sink: Served, client: httpx2.Client) -> dict[str, str]:
 
 def leaks(read: dict[str, str]) -> list[tuple[str, str]]:
     found = []
-    for value in (SECRET, CORRECTED, BAD):
+    for value in (SECRET, CORRECTED, BAD, TRACED):
         # in the open, in base64 at any of its three places, in hex
         shapes = {value, value.encode().hex()} | {
             base64.b64encode(b"x" * pad + value.encode())[4:-4].decode() for pad in range(3)
@@ -109,6 +112,6 @@ def test_no_value_gets_to_a_viewer_at_the_page(sink: Served) -> None:
 def test_values_get_to_operators_and_bytes_to_admins(sink: Served) -> None:
     of_operator = leaks(answers(sink, sink.client(sink.token(Role.OPERATOR))))
     of_admin = leaks(answers(sink, sink.client(sink.token(Role.ADMIN))))
-    assert SECRET in {value for _, value in of_operator}
+    assert {SECRET, TRACED} <= {value for _, value in of_operator}
     assert BAD not in {value for _, value in of_operator}
     assert BAD in {value for _, value in of_admin}

@@ -1,5 +1,6 @@
 """/entries: what is wrong now, and what can be done about it."""
 
+from dataclasses import replace
 from typing import Annotated
 
 from fastapi import APIRouter, Query, Response
@@ -18,8 +19,10 @@ from sink.desk.wire import (
     StepView,
     TallyView,
 )
+from sink.store.entries import Entry
 from sink.store.transitions import Moved, Refused, Step
 from sink.web.access.need import Admin, Operator, Viewer
+from sink.web.access.person import Person
 from sink.web.api.acting import IfMatch, desk_of, etag, refused, wanted_version
 from sink.web.api.once import IdempotencyKey, OnceRoute
 from sink.web.api.selecting import After, EntryFilter, Limit, SelectionForm, Words
@@ -56,7 +59,7 @@ def list_entries(query: Annotated[EntryQuery, Query()], person: Viewer, web: Web
     page = desk_of(web, person).list_entries(
         query.selection(tuple(query.id)), limit=query.limit, after=query.after
     )
-    return EntryPageView(entries=[EntryView.of(entry) for entry in page.entries], after=page.after)
+    return EntryPageView(entries=[_view(entry, person) for entry in page.entries], after=page.after)
 
 
 @router.post("/selection")
@@ -88,7 +91,7 @@ def show_entry(entry_id: str, person: Viewer, web: WebDep, response: Response) -
         raise not_found("entry")
     response.headers["ETag"] = etag(detail.entry.row_version)
     replays = [ReplayView.of(each) for each in detail.replays]
-    view = EntryView.of(detail.entry)
+    view = _view(detail.entry, person)
     return EntryDetailView(**dict(view), replays=replays, message_bytes=detail.message_bytes)
 
 
@@ -117,6 +120,11 @@ def act_on_entry(
     if isinstance(step, Refused):
         raise refused(step, had_version=version is not None)
     return StepView.of(step)
+
+
+def _view(entry: Entry, person: Person) -> EntryView:
+    """Return the view of an entry: its trace only for those who see values, as there may be some in it."""
+    return EntryView.of(entry if person.sees_values else replace(entry, trace=None))
 
 
 def steps_view(steps: list[Step]) -> StepsView:
