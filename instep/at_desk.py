@@ -111,10 +111,13 @@ def _remote(url: str, token_file: Path | None) -> Iterator[Any]:
 
 
 def _token(file: Path | None) -> str | None:
-    if file is None:
-        return os.environ.get(TOKEN) or None
+    source = TOKEN if file is None else f"--token-file {file}"
     try:
-        return file.read_text(encoding="utf-8").strip()
+        text = os.environ.get(TOKEN, "") if file is None else file.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         why = error.strerror if isinstance(error, OSError) else "it is no text"
-        refuse(f"--token-file {file} cannot be read: {why}")
+        refuse(f"{source} cannot be read: {why}")
+    token = text.strip()
+    if not token.isascii() or not token.isprintable() or (file is not None and not token):
+        refuse(f"{source} holds no token: a token has letters, digits, - and _ alone, such as instep_…")
+    return token or None

@@ -184,6 +184,28 @@ def test_refused_step_says_why_and_ends_with_one(desk: Desk) -> None:
     assert "it is closed already" in result.stdout
 
 
+def test_replay_of_an_entry_that_is_not_there_is_refused_at_any_rate(desk: Desk) -> None:
+    desk.has(failed())
+    for words in ((), ("--rate", "5"), ("--wait", "--canaries", "0")):
+        refused = desk.types("replay", "0" * 16, *words)
+        assert (refused.exit_code, "there is no such entry" in refused.stdout) == (1, True)
+
+
+@pytest.mark.parametrize("secret", ["instep_é", "in\nstep", "a\x00", " "])
+def test_token_that_can_be_none_is_refused_with_two(
+    at_store: Desk, monkeypatch: pytest.MonkeyPatch, secret: str
+) -> None:
+    file = at_store.folder / "token"
+    file.write_text(secret, encoding="utf-8")
+    at_store.way = ["--url", "http://127.0.0.1:9", "--token-file", str(file)]
+    refused = at_store.types("list")
+    assert (refused.exit_code, "holds no token" in refused.stderr) == (2, True)
+    monkeypatch.setenv("INSTEP_TOKEN", "instep_é")
+    at_store.way = ["--url", "http://127.0.0.1:9"]
+    refused = at_store.types("list")
+    assert (refused.exit_code, "INSTEP_TOKEN holds no token" in refused.stderr) == (2, True)
+
+
 def test_clear_and_restore_by_the_command_that_clear_tells(desk: Desk) -> None:
     desk.has(failed("C001", 1), resolved(failed("C001", 1)), failed("C002", 2))
     cleared = desk.types("clear", "--yes")
