@@ -21,7 +21,7 @@ _PAGE = 1000
 
 @dataclass(frozen=True, slots=True)
 class Reimported:
-    """`imported` messages are out of quarantine and in their entries, `kept` ones still cannot be read."""
+    """`imported` messages are out of quarantine and in their entries, `kept` ones cannot be read yet or wait behind such a one."""
 
     imported: int
     kept: int

@@ -337,7 +337,7 @@ def purge_jobs(connection: Connection, before_us: int, limit: int) -> int:
 
 def _verdicts(connection: Connection, query: Any) -> dict[Verdict | None, int]:
     found = query.subquery()
-    # a replay that is gone was cleared with its entry: nobody will tell its verdict
+    # a replay that is gone aged out, or an older program cleared it with its entry: nobody will tell its verdict
     gone = found.c.id.is_(None)
     counted = connection.execute(
         select(found.c.verdict, gone, func.count()).group_by(found.c.verdict, gone)
