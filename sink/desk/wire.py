@@ -14,6 +14,9 @@ from sink.store.entries import Entry, Replay, Tally
 from sink.store.rows import name
 from sink.store.transitions import Moved, Refused, Step
 
+NO_NUL = r"^[^\x00]*$"
+"""The pattern of texts that a database has a place for."""
+
 Times = Annotated[datetime, Field(description="ISO 8601, UTC.")]
 
 
@@ -326,7 +329,9 @@ class ActionForm(Form):
     """What is to be done."""
 
     action: Action
-    reason: str | None = Field(default=None, max_length=2000, description="Why; it is kept with the entry.")
+    reason: str | None = Field(
+        default=None, max_length=2000, pattern=NO_NUL, description="Why; it is kept with the entry."
+    )
 
 
 class ClearPlanView(BaseModel):

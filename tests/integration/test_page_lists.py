@@ -12,7 +12,7 @@ from sink.states import State
 from sink.store.entries import Filter, read_page
 from sink.store.jobs import read_items, read_jobs
 from tests.browsing import Browser
-from tests.contract.stored import entries, told
+from tests.contract.stored import entries, only, told
 from tests.page_world import failure, heard, many
 from tests.sink_events import resolved
 from tests.web import Served, served, sqlite_url
@@ -147,6 +147,23 @@ def test_a_filter_that_makes_no_sense_is_told_in_words(person: Browser, query: s
 def test_an_address_that_no_page_has_is_told_in_words(person: Browser, address: str) -> None:
     page = person.open(address)
     assert (page.status, "Something in the request is wrong" in page.words) == (422, True)
+
+
+def test_nul_in_a_form_is_told_in_words(sink: Served, person: Browser) -> None:
+    many(sink.store, 1)
+    (entry,) = entries(sink.store)
+    page = person.open(f"/entries/{entry.id}")
+    listed = person.open("/records")
+    group = person.open(f"/groups/{entry.group_id}")
+    asked = person.press(listed, "Resolve selected…", ticked=[entry.id])
+    for told_ in (
+        person.press(page, "Discard this entry", reason="a\x00b"),
+        person.press(group, "Resolve 1 entry", reason="a\x00b"),
+        person.press(asked, "Resolve 1 entry", reason="a\x00b"),
+        person.press(listed, "Resolve all that match…", back="/records?text=%00"),
+    ):
+        assert (told_.status, "Something in the request is wrong" in told_.words) == (422, True)
+    assert only(sink.store).state is State.OPEN
 
 
 def test_pages_follow_each_other_without_gap_or_repeat(sink: Served, person: Browser) -> None:

@@ -10,11 +10,10 @@ from pydantic import BeforeValidator, StringConstraints
 
 from schemas.config.problem import did_you_mean
 from schemas.config.scalar import wrong
-from sink.desk.wire import Wrong
+from sink.desk.wire import NO_NUL, Wrong
 from sink.web.problem import ProblemError
 
-# a database has no place for NUL
-Word = Annotated[str, StringConstraints(min_length=1, max_length=2000, pattern=r"^[^\x00]*$")]
+Word = Annotated[str, StringConstraints(min_length=1, max_length=2000, pattern=NO_NUL)]
 
 _LONGEST_TEXT = 100_000
 _LARGEST_INTEGER = 2**63 - 1

@@ -7,11 +7,13 @@ from typing import Annotated
 from urllib.parse import parse_qsl, urlsplit
 
 from fastapi import APIRouter, Form, Response
+from pydantic import StringConstraints
 
 from schemas.events import Decision
 from sink import actions
 from sink.actions import Actor, Wish
 from sink.desk.selection import WrongUse
+from sink.desk.wire import NO_NUL
 from sink.job_actions import JobOrder, JobRefused, start_job
 from sink.states import ALLOWED, Action, Refusal
 from sink.store.entries import Filter, count_entries, read_ids
@@ -31,7 +33,11 @@ _MAX_RATE = 100_000
 _PAST = {Action.RESOLVE: "resolved", Action.DISCARD: "discarded"}
 
 Act = Annotated[Action, Form()]
-Ids = Annotated[list[str], Form(alias="id", default_factory=list, max_length=_MOST_SELECTED)]
+Reason = Annotated[str, Form(max_length=_LONGEST_REASON, pattern=NO_NUL)]
+Ids = Annotated[
+    list[Annotated[str, StringConstraints(pattern=NO_NUL)]],
+    Form(alias="id", default_factory=list, max_length=_MOST_SELECTED),
+]
 All = Annotated[str | None, Form(alias="all")]
 Back = Annotated[str, Form(max_length=8000)]
 Now = Annotated[int, Form(ge=0, le=10**18)]
@@ -82,7 +88,7 @@ def act_now(
     now: Now,
     ids: Ids,
     all_: All = None,
-    reason: Annotated[str, Form(max_length=_LONGEST_REASON)] = "",
+    reason: Reason = "",
     rate: Annotated[int | None, Form(ge=1, le=_MAX_RATE)] = None,
     canaries: Annotated[int | None, Form(ge=0, le=1000)] = None,
 ) -> Response:

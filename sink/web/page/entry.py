@@ -14,7 +14,7 @@ from sink.store.progress import paused_mappings
 from sink.store.transitions import Refused
 from sink.web.access.need import Admin, Operator, Viewer
 from sink.web.access.person import Person
-from sink.web.page.acting import closed_flash, unwatched
+from sink.web.page.acting import Reason, closed_flash, unwatched
 from sink.web.page.change import ShownChange, mask
 from sink.web.page.corrections import correctable
 from sink.web.page.finding import find_entry
@@ -37,7 +37,6 @@ _FIXERS = {
 _ALL_DECISIONS = ("retry", "resolve", "discard")
 
 Version = Annotated[int, Form(ge=0, le=10**18)]
-Reason = Annotated[str, Form(max_length=500)]
 
 
 @router.get("/entries/{entry_id}")

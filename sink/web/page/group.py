@@ -16,7 +16,7 @@ from sink.store.entries import Filter, read_ids, read_page
 from sink.store.groups import Group, read_group
 from sink.web.access.need import Operator, Viewer
 from sink.web.access.person import Person
-from sink.web.page.acting import closed_flash, unwatched
+from sink.web.page.acting import Reason, closed_flash, unwatched
 from sink.web.page.flash import Flash, go
 from sink.web.page.group_jobs import jobs_of_groups
 from sink.web.page.group_list import group_line
@@ -30,7 +30,6 @@ _HOUR_US = 3600 * 1_000_000
 _MUTES_H = {"1h": 1, "8h": 8, "24h": 24, "7d": 168}
 _DOUBLES = "doubles"
 
-Reason = Annotated[str, Form(max_length=500)]
 Now = Annotated[int, Form(ge=0, le=10**18)]
 
 

@@ -140,6 +140,8 @@ def read_query(shelf: Shelf, pairs: Iterable[tuple[str, str]]) -> ListQuery:
             raise WrongUse(f'there is no filter "{name[:40]}"; known are {", ".join((*_MANY, *_ONE))}')
         if len(value) > _LONGEST:
             raise WrongUse(f"{name}: at most {_LONGEST} characters")
+        if "\x00" in value:
+            raise WrongUse(f"{name}: NUL characters are not allowed")
         if name == "after":
             after = value or None
         elif value.strip() and (name, value.strip()) not in filters:
