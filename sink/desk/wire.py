@@ -347,9 +347,7 @@ class ClearDoneView(BaseModel):
     archive: str | None = Field(description="The archive in the sink's folder; null: nothing was deleted.")
     deleted: int
     changed: int = Field(description="Entries that changed meanwhile and were left alone.")
-    unsent: int = Field(
-        description="Entries that the worker was not told of yet, and that were left alone: the running sink tells it."
-    )
+    unsent: int = Field(description="Entries left alone, as the sink has not told the worker of them yet.")
 
 
 class ArchiveView(BaseModel):

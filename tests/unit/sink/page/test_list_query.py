@@ -9,7 +9,11 @@ from sink.states import RELEVANT, State
 from sink.web.page.list_query import ENTRIES, RECORDS, SETUP, in_words, read_query
 
 NOW = 1_800_000_000_000_000
-words = st.text(min_size=1, max_size=30).map(str.strip).filter(bool)
+words = (
+    st.text(st.characters(exclude_characters="\x00", codec="utf-8"), min_size=1, max_size=30)
+    .map(str.strip)
+    .filter(bool)
+)
 
 
 def test_record_errors_are_those_of_users_and_setup_errors_those_of_admins() -> None:
@@ -32,7 +36,7 @@ def test_a_chip_leads_to_the_list_without_its_filter() -> None:
 
 
 @pytest.mark.parametrize(
-    "pair", [("sort", "id"), ("text", "x" * 501), ("code", "no_such"), ("state", "gone")]
+    "pair", [("sort", "id"), ("text", "x" * 501), ("text", "a\x00b"), ("code", "no_such"), ("state", "gone")]
 )
 def test_a_filter_that_makes_no_sense_is_refused(pair: tuple[str, str]) -> None:
     with pytest.raises(WrongUse):
