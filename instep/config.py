@@ -29,8 +29,7 @@ def check(
     ```
     """
     checked = load(config)
-    if connect:
-        _check_apps(checked, str(config))
+    _check_apps(checked, str(config), connect=connect)
     mappings = len(checked.mappings)
     typer.echo(f"{config} is right: {mappings} mapping{'s' if mappings > 1 else ''}.")
 
@@ -46,10 +45,10 @@ def schema() -> None:
     typer.echo(json.dumps(config_schema(), indent=2))
 
 
-def _check_apps(config: Config, file: str) -> None:
+def _check_apps(config: Config, file: str, *, connect: bool) -> None:
     from worker.check import check_apps
 
-    findings = check_apps(config)
+    findings = check_apps(config, connect=connect)
     if not findings:
         return
     for finding in findings:

@@ -24,8 +24,11 @@ class Finding:
     unreachable: bool = False
 
 
-def check_apps(config: Config) -> list[Finding]:
-    """Return what the target apps say against the mappings: absent tables and columns, keys, privileges, logins."""
+def check_apps(config: Config, *, connect: bool = True) -> list[Finding]:
+    """Return what the target apps say against the mappings: absent tables and columns, keys, privileges, logins.
+
+    Without `connect` only what their connectors say against their options.
+    """
     findings: list[Finding] = []
     for app in dict.fromkeys(mapping.target.app for mapping in config.mappings.values()):
         mappings = {name: each for name, each in config.mappings.items() if each.target.app == app}
@@ -34,7 +37,7 @@ def check_apps(config: Config) -> list[Finding]:
             findings.append(Finding(opened.path, opened.what))
             continue
         with closing(opened):
-            findings += _check_app(app, mappings, opened)
+            findings += _check_app(app, mappings, opened) if connect else ()
     return list(dict.fromkeys(findings))
 
 

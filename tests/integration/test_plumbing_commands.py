@@ -195,3 +195,31 @@ def test_an_app_that_is_away_is_unreachable_and_not_wrong(instep: Command, writt
     assert answer.returncode == Exit.UNREACHABLE
     assert answer.stderr.startswith("instep.yaml: apps.crm: ")
     assert "hunter2" not in answer.stderr
+
+
+@pytest.mark.parametrize("command", [["config", "check"], ["worker", "--drain"]])
+def test_an_option_that_a_connector_does_not_know_is_refused(
+    instep: Command, written: dict[str, Any], command: list[str]
+) -> None:
+    written["apps"]["crm"]["options"] = {"lock_timeout": 5}
+
+    answer = instep(*command)
+
+    assert answer.returncode == Exit.WRONG_USE
+    assert answer.stderr.splitlines()[-1].startswith(
+        "instep.yaml: apps.crm.options: unknown option 'lock_timeout'"
+    )
+
+
+@pytest.mark.parametrize("command", [["config", "check", "--connect"], ["worker", "--drain"]])
+def test_a_constant_that_its_column_cannot_take_is_refused(
+    instep: Command, written: dict[str, Any], tmp_path: Path, command: list[str]
+) -> None:
+    make_table(tmp_path, "create table account (number integer primary key, name text, credit integer)")
+    written["mappings"]["customers"]["fields"] = [{"constant": "erp", "target": "credit"}]
+    instep("topics", "create", "--sources", "--partitions", "1")
+
+    answer = instep(*command)
+
+    assert answer.returncode == Exit.WRONG_USE
+    assert "credit" in answer.stderr.splitlines()[-1]
