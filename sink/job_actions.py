@@ -12,7 +12,7 @@ from sink.jobs import CORRECTED_AT_MOST, Counts, JobState, JobStep, why_not
 from sink.states import Action
 from sink.store import audit, jobs
 from sink.store.audit import DONE, REFUSED, Deed
-from sink.store.jobs import Job, any_foreign
+from sink.store.jobs import Job, any_foreign, any_there
 from sink.store.progress import paused_among
 from sink.store.store import Store
 
@@ -49,7 +49,7 @@ def start_job(store: Store, ids: Sequence[str], order: JobOrder, actor: Actor) -
     listed = list(dict.fromkeys(ids))
     reason = _refusal(listed, order)
     with store.writing() as connection:
-        reason = reason or _paused(connection, listed, order.decision) or _foreign(connection, listed, order)
+        reason = reason or _hindrance(connection, listed, order)
         what = _what(order)
         if reason is not None:
             deed = Deed(actor.name, actor.via, START, what, len(listed), REFUSED)
@@ -105,6 +105,12 @@ def _wrong_correction(entries: int, order: JobOrder) -> str | None:
     if not all(order.corrections or ()):
         return "a corrected value needs the name of its target field"
     return None
+
+
+def _hindrance(connection: Connection, ids: Sequence[str], order: JobOrder) -> str | None:
+    if not any_there(connection, ids):
+        return "there is no such entry"
+    return _paused(connection, ids, order.decision) or _foreign(connection, ids, order)
 
 
 def _paused(connection: Connection, ids: Sequence[str], decision: Decision) -> str | None:

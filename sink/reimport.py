@@ -12,7 +12,7 @@ from sink.batch import Batch, EntryEvents, ReadLetter
 from sink.store.halves import write_in_halves
 from sink.store.portions import BYTES_AT_ONCE
 from sink.store.progress import write_progress
-from sink.store.quarantine import ExactPlace, Quarantined, keys_left_behind, read_quarantine, remove
+from sink.store.quarantine import Place, Quarantined, keys_left_behind, read_quarantine, remove
 from sink.store.store import Store
 from sink.store.write_batch import write_entries
 
@@ -35,7 +35,7 @@ def reimport(
     `letters` reads those of dead letter topics: the database refused them once.
     """
     imported = kept = 0
-    last: ExactPlace | None = None
+    last: Place | None = None
     while True:
         with store.writing() as connection:
             page = read_quarantine(
@@ -48,7 +48,7 @@ def reimport(
             )
             if not page:
                 return Reimported(imported, kept)
-            last = page[-1].exact_place
+            last = page[-1].place
             batch, readable = _read(codec, letters, page)
             refused = _write(connection, batch, now_us)
             done = [message for message in readable if message.id not in refused]

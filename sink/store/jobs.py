@@ -167,6 +167,12 @@ def read_items(
     ]
 
 
+def any_there(connection: Connection, ids: Sequence[str]) -> bool:
+    """Whether one of the entries exists."""
+    mine = bulk.among(connection, entry.c.id, ids)
+    return connection.execute(select(entry.c.id).where(mine).limit(1)).first() is not None
+
+
 def any_foreign(connection: Connection, ids: Sequence[str]) -> bool:
     """Whether one of the entries is the dead letter of another program."""
     mine = (bulk.among(connection, entry.c.id, ids), entry.c.origin != INSTEP)

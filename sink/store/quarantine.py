@@ -14,8 +14,8 @@ from sink.store.tables import quarantine
 
 _PLACE = (quarantine.c.topic, quarantine.c.partition, quarantine.c.position, quarantine.c.timestamp_ms)
 
-Place = tuple[str, int, int]
-ExactPlace = tuple[str, int, int, int]
+# topic, partition, offset and time: a topic that was created anew has other messages at the same offsets
+Place = tuple[str, int, int, int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,12 +37,7 @@ class Quarantined:
     @property
     def place(self) -> Place:
         """Where the message stands."""
-        return self.topic, self.partition, self.offset
-
-    @property
-    def exact_place(self) -> ExactPlace:
-        """Where the message stands, apart from one that stood there before its topic was created anew."""
-        return *self.place, self.timestamp
+        return self.topic, self.partition, self.offset, self.timestamp
 
 
 def set_aside(connection: Connection, unread: Sequence[Unread], now_us: int) -> None:
@@ -77,7 +72,7 @@ def keys_in_quarantine(connection: Connection, keys: Collection[bytes]) -> set[b
 
 
 def keys_left_behind(
-    connection: Connection, messages: Sequence[Quarantined], last: ExactPlace, *, newer_only: bool
+    connection: Connection, messages: Sequence[Quarantined], last: Place, *, newer_only: bool
 ) -> set[bytes]:
     """Return the keys of messages, about to be removed, that others in quarantine have: up to `last`, or passed over as not newer."""
     left = tuple_(*_PLACE) <= tuple_(*(literal(part) for part in last))
@@ -90,7 +85,7 @@ def keys_left_behind(
 def read_quarantine(
     connection: Connection,
     *,
-    after: Place | ExactPlace | None = None,
+    after: Place | None = None,
     limit: int,
     newer_only: bool = False,
     lock: bool = False,
@@ -102,7 +97,7 @@ def read_quarantine(
     """
     wanted = select(quarantine).order_by(*_PLACE).limit(limit)
     if after is not None:
-        wanted = wanted.where(tuple_(*_PLACE[: len(after)]) > tuple_(*(literal(part) for part in after)))
+        wanted = wanted.where(tuple_(*_PLACE) > tuple_(*(literal(part) for part in after)))
     if newer_only:
         wanted = wanted.where(quarantine.c.newer)
     if lock:

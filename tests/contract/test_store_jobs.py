@@ -222,6 +222,11 @@ def test_job_is_refused_while_the_app_is_paused(store: Store) -> None:
     )
 
 
+def test_job_over_entries_that_there_are_not_is_refused(store: Store) -> None:
+    some(store, 1)
+    assert start_job(store, ["0" * 16], ORDER, ANN) == JobRefused("there is no such entry")
+
+
 def test_job_waits_while_the_app_is_paused_and_says_so(store: Store) -> None:
     new = started(store, some(store, 5))
     told(store, progress(paused_code="unavailable", seconds=9_999))

@@ -3,10 +3,12 @@
 import base64
 import binascii
 from contextlib import ExitStack
+from functools import cache
 from typing import Annotated
 
 import orjson
 from fastapi import APIRouter, Path, Response
+from pydantic import Field, TypeAdapter
 
 from plumbing.codec import open_codec
 from sink.actions import now_us
@@ -86,13 +88,15 @@ def _cursor(place: Place) -> str:
     return base64.urlsafe_b64encode(orjson.dumps(place)).decode()
 
 
+@cache
+def _place() -> TypeAdapter[Place]:
+    long = Annotated[int, Field(ge=0, lt=1 << 63)]
+    topic = Annotated[str, Field(pattern=r"^[^\x00]*$")]
+    return TypeAdapter(tuple[topic, Annotated[int, Field(ge=0, lt=1 << 31)], long, long])
+
+
 def _read_cursor(text: str) -> Place:
     try:
-        topic, partition, offset = orjson.loads(base64.urlsafe_b64decode(text.encode()))
-    except (ValueError, TypeError, binascii.Error):
-        topic, partition, offset = None, None, None
-    if not isinstance(topic, str) or not isinstance(partition, int) or not isinstance(offset, int):
-        raise WrongUse("after: this is not what the page before ended with")
-    if "\x00" in topic or not 0 <= partition < 1 << 31 or not 0 <= offset < 1 << 63:
-        raise WrongUse("after: this is not what the page before ended with")
-    return topic, partition, offset
+        return _place().validate_json(base64.urlsafe_b64decode(text.encode()))
+    except (ValueError, binascii.Error):
+        raise WrongUse("after: this is not what the page before ended with") from None

@@ -69,7 +69,11 @@ def import_again(person: Admin, page: PageDep) -> RedirectResponse:
         )
     if done.imported == 0:
         return go("/quarantine", Flash("None of them can be read by this version.", "refused"))
-    rest = f"; {count(done.kept, 'message')} cannot be read yet" if done.kept else ""
+    rest = (
+        f"; {count(done.kept, 'message')} cannot be read yet, or wait behind one that cannot"
+        if done.kept
+        else ""
+    )
     return go("/quarantine", Flash(f"{count(done.imported, 'message')} read again, now in the list{rest}."))
 
 
