@@ -169,16 +169,12 @@ class SqlConnector:
     def _write(self, bulk: Bulk, write: Write, *, isolate: bool) -> Written:
         plan = self._plan(bulk, write)
         batch, drops, row_faults, delete_faults = _checked(bulk, plan, write)
-        if (row_faults or delete_faults) and self._is_stale(bulk, plan.table):
-            self._forget(bulk, write.entity)
-            plan = self._plan(bulk, write)
-            batch, drops, row_faults, delete_faults = _checked(bulk, plan, write)
         written = self._bulk_write(bulk, plan, batch, drops, isolate=isolate)
-        if written is None:
-            if self._is_stale(bulk, plan.table):
-                self._forget(bulk, write.entity)
-                return self._write(bulk, write, isolate=isolate)
+        if written is None and not self._is_stale(bulk, plan.table):
             written = self._isolating_write(bulk, plan, batch, drops, patient=isolate)
+        if written is None:
+            self._forget(bulk, write.entity)
+            return self._write(bulk, write, isolate=isolate)
         unknown = len(write.deletes) - len(drops) - len(delete_faults)
         return replace(
             written,
@@ -197,13 +193,16 @@ class SqlConnector:
     def _bulk_write(
         self, bulk: Bulk, plan: Plan, batch: Batch, drops: Batch, *, isolate: bool
     ) -> Written | None:
-        """Write all at once; None if that is not to be tried or a record is in the way."""
+        """Write all at once; None if that is not to be tried, a record is in the way or the table is another one."""
         entity = plan.table.description.entity
         if isolate or self._check_ahead.get(entity, 0) > 0:
             return None
         try:
             bulk.begin()
             counts = bulk.upsert(plan, batch, drops)
+            # Only now do we hold the table: what it is at this moment, it was for all of the write.
+            if self._is_stale(bulk, plan.table):
+                return None
             bulk.commit()
         except bulk.errors as error:
             if bulk.diagnose(error).reach is not Reach.RECORD:
@@ -214,7 +213,8 @@ class SqlConnector:
 
     def _isolating_write(
         self, bulk: Bulk, plan: Plan, batch: Batch, drops: Batch, *, patient: bool
-    ) -> Written:
+    ) -> Written | None:
+        """Write all that can be written; None if the table is another one."""
         for _ in range(_LOST_TRANSACTION_TRIES):
             isolation = Isolation(bulk, plan, patient)
             try:
@@ -225,6 +225,8 @@ class SqlConnector:
                         statement_ms=max(1, self._settings.statement_ms // 6),
                     )
                 isolation.write(batch, drops)
+                if self._is_stale(bulk, plan.table):
+                    return None
                 bulk.commit()
             except TransactionLostError:
                 bulk.rollback()

@@ -63,6 +63,7 @@ def describe(connection: "Connection[Any]", entity: str, *, is_mariadb: bool) ->
         return None
     schema, table, plain = found[0]
     name = f"{backquoted(schema)}.{backquoted(table)}"
+    first = fingerprint(connection, name)  # what changes while we read shows in the next one
     rows = _rows(connection, _COLUMNS, (schema, table))
     unique = tuple(_unique(_rows(connection, _UNIQUE, (schema, table))))
     columns = {row[0]: _column(row) for row in rows}
@@ -81,7 +82,7 @@ def describe(connection: "Connection[Any]", entity: str, *, is_mariadb: bool) ->
         else (),
         # A collation counts texts equal that differ in case, accents or trailing spaces.
         inexact={row[0]: "binary" for row in rows if row[9] is not None},
-        fingerprint=fingerprint(connection, name),
+        fingerprint=first,
         plain=bool(plain),
         schema=schema,
     )

@@ -49,14 +49,17 @@ _CHECKS = """
 select conname, pg_catalog.pg_get_expr(conbin, conrelid) from pg_catalog.pg_constraint
 where contype = 'c' and convalidated and conrelid = %(oid)s order by conname"""
 
+# It is asked for in every write, so by indexes only; a foreign key of a child shows in our triggers.
 _FINGERPRINT = """
-select concat_ws('/', to_regclass(%(name)s)::oid,
+select concat_ws('/', t.oid,
   (select string_agg(a.xmin::text || '.' || a.attnum, ' ' order by a.attnum) from pg_catalog.pg_attribute a
-   where a.attrelid = to_regclass(%(name)s) and a.attnum > 0),
+   where a.attrelid = t.oid and a.attnum > 0),
   (select string_agg(f.oid::text || '.' || f.xmin::text, ' ' order by f.oid) from pg_catalog.pg_constraint f
-   where f.conrelid = to_regclass(%(name)s) or f.confrelid = to_regclass(%(name)s)),
+   where f.conrelid = t.oid),
+  (select string_agg(g.oid::text || '.' || g.xmin::text, ' ' order by g.oid) from pg_catalog.pg_trigger g
+   where g.tgrelid = t.oid),
   (select string_agg(x.indexrelid::text, ' ' order by x.indexrelid) from pg_catalog.pg_index x
-   where x.indrelid = to_regclass(%(name)s)))"""
+   where x.indrelid = t.oid)) from (select to_regclass(%(name)s)::oid as oid offset 0) t"""
 
 _KINDS = {
     **dict.fromkeys(("text", "varchar", "bpchar", "name", "citext"), Kind.TEXT),
@@ -92,6 +95,7 @@ def describe(connection: psycopg.Connection[Any], entity: str) -> Table | None:
         return None
     oid, schema, table, plain = found
     name = f"{double_quoted(schema)}.{double_quoted(table)}"
+    first = fingerprint(connection, name)  # what changes while we read shows in the next one
     rows = connection.execute(_COLUMNS, {"oid": oid}).fetchall()
     columns = {row[0]: _column(row) for row in rows}
     unique = [
@@ -107,7 +111,7 @@ def describe(connection: psycopg.Connection[Any], entity: str) -> Table | None:
         checks=tuple(Check(*row) for row in connection.execute(_CHECKS, {"oid": oid})),
         inexact={row[0]: "text" for row in rows if not _compares_exactly(row[1], row[7], row[8])},
         always_identity=frozenset(row[0] for row in rows if row[6]),
-        fingerprint=fingerprint(connection, name),
+        fingerprint=first,
         plain=plain,
         schema=schema,
     )

@@ -59,6 +59,7 @@ def describe(connection: sqlite3.Connection, entity: str) -> Table | None:
     if found is None:
         return None
     table, plain = found
+    first = fingerprint(connection, schema)  # what changes while we read shows in the next one
     columns = connection.execute(_COLUMNS, (table, schema)).fetchall()
     indexes = connection.execute(_INDEXES, (table, schema, schema)).fetchall()
     key = tuple(row[0] for row in sorted((row for row in columns if row[4]), key=itemgetter(4)))
@@ -75,7 +76,7 @@ def describe(connection: sqlite3.Connection, entity: str) -> Table | None:
         foreign_keys=tuple(_foreign_keys(connection, schema, table, "m.name")),
         referenced_by=tuple(_foreign_keys(connection, schema, table, 'f."table"')),
         inexact=dict.fromkeys(folded, "BINARY"),
-        fingerprint=fingerprint(connection, schema),
+        fingerprint=first,
         plain=bool(plain),
         schema=schema,
     )
