@@ -12,10 +12,7 @@ from worker.fault import Fault
 
 
 class Bulk(Protocol):
-    """The effects on one connection. All methods raise the driver's `errors`, which `diagnose` explains.
-
-    `deadlock_ends_transaction` says that a deadlock takes back the whole transaction, savepoints and all.
-    """
+    """The effects on one connection. All methods raise the driver's `errors`, which `diagnose` explains."""
 
     @property
     def flavour(self) -> Flavour: ...  # noqa: D102
@@ -23,8 +20,6 @@ class Bulk(Protocol):
     def holds(self) -> Holds: ...  # noqa: D102
     @property
     def errors(self) -> tuple[type[Exception], ...]: ...  # noqa: D102
-    @property
-    def deadlock_ends_transaction(self) -> bool: ...  # noqa: D102
 
     def diagnose(self, error: Exception) -> Diagnosis:
         """Return what an error of the driver means."""
@@ -54,7 +49,7 @@ class Bulk(Protocol):
         """Take back all since the transaction began; what was staged is gone."""
 
     def savepoint(self) -> AbstractContextManager[None]:
-        """Take back what is done inside if it fails."""
+        """Take back what is done inside if it fails; TransactionLostError if more than that is gone."""
 
     def upsert(self, plan: Plan, batch: Batch, drops: Batch) -> Counts:
         """Do the whole write at once, deletes first, by the fastest way there is."""

@@ -7,8 +7,8 @@ from typing import TypeVar
 
 from worker.connectors.protocol import Connector, Description, Interrupted, Refused, Write, Written
 from worker.connectors.sql.bulk import Bulk
-from worker.connectors.sql.errors import Reach
-from worker.connectors.sql.isolate import Isolation, TransactionLostError
+from worker.connectors.sql.errors import Reach, TransactionLostError
+from worker.connectors.sql.isolate import Fatal, Isolation
 from worker.connectors.sql.opening import OpenError, Opening, Settings
 from worker.connectors.sql.plan import Plan
 from worker.connectors.sql.precheck import check
@@ -108,9 +108,9 @@ class SqlConnector:
             keep = True
         except RefusedError as refused:
             answer = Refused(refused.fault)
-        except TransactionLostError:
+        except TransactionLostError as lost:
             keep = self._rolled_back(bulk)
-            answer = Interrupted(Fault("deadlock"))
+            answer = Interrupted(lost.diagnosis.fault)
         except bulk.errors as error:
             diagnosis = bulk.diagnose(error)
             keep = diagnosis.reach is Reach.TRY_AGAIN and self._rolled_back(bulk)
@@ -215,8 +215,9 @@ class SqlConnector:
         self, bulk: Bulk, plan: Plan, batch: Batch, drops: Batch, *, patient: bool
     ) -> Written | None:
         """Write all that can be written; None if the table is another one."""
-        for _ in range(_LOST_TRANSACTION_TRIES):
-            isolation = Isolation(bulk, plan, patient)
+        tries, fatal = 0, list[Fatal]()
+        while True:
+            isolation, known = Isolation(bulk, plan, patient, fatal), len(fatal)
             try:
                 bulk.begin()
                 if patient:
@@ -230,8 +231,9 @@ class SqlConnector:
                 bulk.commit()
             except TransactionLostError:
                 bulk.rollback()
-                if not patient:
-                    break
+                tries += len(fatal) == known
+                if len(fatal) == known and (not patient or tries == _LOST_TRANSACTION_TRIES):
+                    raise
                 continue
             self._watch(plan.table.description.entity, isolation)
             counts = isolation.counts
@@ -239,7 +241,6 @@ class SqlConnector:
                 counts.inserted, counts.modified, counts.unchanged, counts.deleted,
                 isolation.row_faults, isolation.delete_faults, isolation.splits,
             )  # fmt: skip
-        raise TransactionLostError
 
     def _watch(self, entity: str, isolation: Isolation) -> None:
         """Check ahead in the next writes after a query has found something; otherwise less and less."""

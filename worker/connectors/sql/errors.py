@@ -53,3 +53,11 @@ class Diagnosis:
         if not self.said:
             return self.fault
         return replace(self.fault, detail=f"{self.fault.detail}: {scrub(self.said, values)}")
+
+
+class TransactionLostError(Exception):
+    """The database took the whole transaction back, savepoints and all, for the reason in `diagnosis`."""
+
+    def __init__(self, diagnosis: Diagnosis) -> None:
+        super().__init__(diagnosis.fault.code)
+        self.diagnosis = diagnosis

@@ -9,7 +9,7 @@ from functools import partial
 
 from worker.connectors.sql import plan as sql
 from worker.connectors.sql.bulk import Bulk
-from worker.connectors.sql.errors import Diagnosis, Reach
+from worker.connectors.sql.errors import Diagnosis, Reach, TransactionLostError
 from worker.connectors.sql.plan import Plan
 from worker.connectors.sql.table import Batch, Counts, ForeignKey, UniqueIndex
 from worker.fault import Fault
@@ -17,8 +17,14 @@ from worker.fault import Fault
 _MAY_CLEAR = frozenset({"reference_missing", "duplicate_key", "still_referenced"})
 
 
-class TransactionLostError(Exception):
-    """The database took the whole transaction back."""
+@dataclass(frozen=True, slots=True)
+class Fatal:
+    """The rows or deletes numbered `low` to `high`: together they end the transaction, savepoints and all."""
+
+    deleting: bool
+    low: int
+    high: int
+    diagnosis: Diagnosis
 
 
 @dataclass(slots=True)
@@ -26,12 +32,14 @@ class Isolation:
     """One isolating write under way: what was counted and found so far.
 
     `patient` gives a record that is locked or too slow a fault of its own instead of giving up the bulk.
+    `fatal` is what earlier tries of the same write have found, and grows when this one fails.
     `found_by_query` says that checking ahead pays: a query over the set found a bad row.
     """
 
     bulk: Bulk
     plan: Plan
     patient: bool
+    fatal: list[Fatal] = field(default_factory=list)
     counts: Counts = field(default_factory=Counts)
     row_faults: dict[int, Fault] = field(default_factory=dict)
     delete_faults: dict[int, Fault] = field(default_factory=dict)
@@ -131,12 +139,21 @@ class Isolation:
         self, batch: Batch, start: int, stop: int, act: Callable[[int, int, int], Counts]
     ) -> Diagnosis | None:
         done: list[Counts] = []
+        low, high, deleting = batch.numbers[start], batch.numbers[stop - 1], act == self._delete
+        for fatal in self.fatal:
+            if fatal.deleting == deleting and low <= fatal.low and fatal.high <= high:
+                return fatal.diagnosis
 
         def attempt() -> None:
-            done.append(act(batch.numbers[start], batch.numbers[stop - 1], stop - start))
+            done.append(act(low, high, stop - start))
             self.bulk.settle()
 
-        diagnosis = self._attempt(attempt)
+        try:
+            diagnosis = self._attempt(attempt)
+        except TransactionLostError as lost:
+            if self._is_of_a_record(lost.diagnosis):
+                self.fatal.append(Fatal(deleting, low, high, lost.diagnosis))
+            raise
         if diagnosis is None:
             self.counts += done[0]
         return diagnosis
@@ -148,12 +165,14 @@ class Isolation:
                 act()
         except self.bulk.errors as error:
             diagnosis = self.bulk.diagnose(error)
-            if diagnosis.fault.code == "deadlock" and self.bulk.deadlock_ends_transaction:
-                raise TransactionLostError from error
             if diagnosis.reach is Reach.RECORD or (self.patient and diagnosis.reach is Reach.TRY_AGAIN):
                 return diagnosis
             raise
         return None
+
+    def _is_of_a_record(self, diagnosis: Diagnosis) -> bool:
+        """Whether one record is to blame; for a deadlock none is."""
+        return diagnosis.reach is Reach.RECORD or (self.patient and diagnosis.fault.code == "lock_timeout")
 
     def _query(self, statement: str) -> list[int]:
         """Return the numbers that a query over the set finds; none where we may not ask (no right to read a parent)."""
@@ -166,8 +185,6 @@ class Isolation:
                 found = self.bulk.select_numbers(statement)
         except self.bulk.errors as error:
             code = self.bulk.diagnose(error).fault.code
-            if code == "deadlock" and self.bulk.deadlock_ends_transaction:
-                raise TransactionLostError from error
             if code in {"connection_lost", "unavailable"}:
                 raise
         return found

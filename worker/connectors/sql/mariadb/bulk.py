@@ -17,7 +17,7 @@ import pymysql
 from pymysql.connections import Connection
 
 from worker.connectors.sql import plan as sql
-from worker.connectors.sql.errors import Diagnosis
+from worker.connectors.sql.errors import Diagnosis, TransactionLostError
 from worker.connectors.sql.exact import Holds
 from worker.connectors.sql.mariadb import access, catalog
 from worker.connectors.sql.mariadb.errors import diagnose
@@ -35,6 +35,7 @@ def _exact(expression: str, cast: str | None) -> str:
 FLAVOUR = Flavour(backquoted, "<=>", _exact, joins_in_update=True, parameter="%s")
 _DUPLICATES = re.compile(rb"Duplicates: (\d+)")
 _ROOM_FOR_STATEMENT = 0.9
+_NO_SUCH_SAVEPOINT = 1305
 
 
 class MariadbBulk:
@@ -43,7 +44,6 @@ class MariadbBulk:
     flavour = FLAVOUR
     holds = Holds()
     errors = (pymysql.err.MySQLError,)
-    deadlock_ends_transaction = True
 
     def __init__(self, connection: "Connection[Any]") -> None:
         self._connection = connection
@@ -109,15 +109,28 @@ class MariadbBulk:
 
     @contextmanager
     def savepoint(self) -> Iterator[None]:
-        """Take back what is done inside if it fails."""
+        """Take back what is done inside if it fails; TransactionLostError where the server took back all."""
         self._execute("SAVEPOINT part")
         try:
             yield
         except pymysql.err.MySQLError as error:
-            if diagnose(error).fault.code not in {"deadlock", "connection_lost"}:
-                self._execute("ROLLBACK TO SAVEPOINT part")
+            diagnosis = diagnose(error)
+            if diagnosis.fault.code != "connection_lost" and not self._goes_back(diagnosis):
+                raise TransactionLostError(diagnosis) from error
             raise
         self._execute("RELEASE SAVEPOINT part")
+
+    def _goes_back(self, diagnosis: Diagnosis) -> bool:
+        """Go back to the savepoint if it is still there: a lock time-out, too, can end the transaction."""
+        if diagnosis.fault.code == "deadlock":
+            return False
+        try:
+            self._execute("ROLLBACK TO SAVEPOINT part")
+        except pymysql.err.MySQLError as error:
+            if error.args[0] == _NO_SUCH_SAVEPOINT:
+                return False
+            raise
+        return True
 
     def upsert(self, plan: Plan, batch: Batch, drops: Batch) -> Counts:
         """Do the whole write at once."""

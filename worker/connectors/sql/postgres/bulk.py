@@ -38,7 +38,6 @@ class PostgresBulk:
     flavour = FLAVOUR
     holds = Holds(far_dates=True, not_a_number=True, nul_in_text=False, arrays=True)
     errors = (psycopg.Error,)
-    deadlock_ends_transaction = False
 
     def __init__(self, connection: psycopg.Connection[Any]) -> None:
         self._connection = connection

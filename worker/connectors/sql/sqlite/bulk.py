@@ -9,7 +9,7 @@ from contextlib import contextmanager, suppress
 
 from schemas.change import Kind
 from worker.connectors.sql import plan as sql
-from worker.connectors.sql.errors import Diagnosis
+from worker.connectors.sql.errors import Diagnosis, Reach, TransactionLostError
 from worker.connectors.sql.exact import Holds
 from worker.connectors.sql.plan import Flavour, Plan
 from worker.connectors.sql.quoting import double_quoted
@@ -35,7 +35,6 @@ class SqliteBulk:
     flavour = FLAVOUR
     holds = Holds(decimal_digits=_DOUBLE_DIGITS)
     errors = (sqlite3.Error,)
-    deadlock_ends_transaction = False
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._connection = connection
@@ -85,14 +84,16 @@ class SqliteBulk:
 
     @contextmanager
     def savepoint(self) -> Iterator[None]:
-        """Take back what is done inside if it fails."""
+        """Take back what is done inside if it fails; TransactionLostError where a rule of the table took back all."""
         self._connection.execute("SAVEPOINT part")
         try:
             yield
-        except sqlite3.Error:
+        except sqlite3.Error as error:
             if self._connection.in_transaction:
                 self._connection.execute("ROLLBACK TO part")
                 self._connection.execute("RELEASE part")
+            elif (diagnosis := diagnose(error)).reach is Reach.RECORD:
+                raise TransactionLostError(diagnosis) from error
             raise
         self._connection.execute("RELEASE part")
 
