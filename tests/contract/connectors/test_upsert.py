@@ -3,6 +3,8 @@ import datetime as dt
 from decimal import Decimal
 from uuid import UUID
 
+import pytest
+
 from tests.contract.connectors.target import Target, codes, counts, put, written
 from worker.connectors.protocol import Connector
 
@@ -250,3 +252,48 @@ def test_two_thousand_rows_go_in_one_write_without_splitting(target: Target, con
     answer = written(connector.write(put("customer", CUSTOMER, *((n, f"n{n}", None) for n in range(2000)))))
 
     assert (answer.inserted, answer.splits) == (2000, 0)
+
+
+def test_a_key_with_a_nul_character_is_counted_like_any_other(target: Target, connector: Connector) -> None:
+    if target.dialect == "postgres":
+        pytest.skip("PostgreSQL holds no NUL character")
+    target.execute("create table customer (code varchar(9) primary key, name varchar(9))")
+    rows = [("a\0b", "Ada"), ("x", "Bo")]
+
+    assert counts(connector.write(put("customer", ("code", "name"), *rows, key=("code",)))) == (2, 0, 0, 0)
+    assert counts(connector.write(put("customer", ("code", "name"), *rows, key=("code",)))) == (0, 0, 2, 0)
+
+
+def test_a_row_that_a_trigger_leaves_out_counts_as_unchanged(target: Target, connector: Connector) -> None:
+    if target.dialect == "mariadb":
+        pytest.skip("a trigger of MariaDB cannot leave a row out")
+    make_customer(target)
+    connector.write(put("customer", CUSTOMER, (1, "Ada", None)))
+    target.execute(*LEAVING_OUT[target.dialect])
+
+    answer = connector.write(put("customer", CUSTOMER, (1, "Eve", None), (2, "old", None), (3, "Cy", None)))
+
+    assert counts(answer) == (1, 1, 1, 0)
+
+
+LEAVING_OUT = {
+    "postgres": (
+        "create function leave_out() returns trigger language plpgsql as $$ begin "
+        "if new.name = 'old' then return null; end if; return new; end $$",
+        "create trigger leave_out before insert on customer for each row execute function leave_out()",
+    ),
+    "sqlite": (
+        "create trigger leave_out before insert on customer when new.name = 'old' begin select raise(ignore); end",
+    ),
+}
+
+
+def test_a_row_that_a_rule_of_the_table_leaves_out_counts_as_unchanged(
+    target: Target, connector: Connector
+) -> None:
+    if target.dialect != "sqlite":
+        pytest.skip("only SQLite knows such rules")
+    target.execute("create table customer (id int primary key, code varchar(9) unique on conflict ignore)")
+    connector.write(put("customer", ("id", "code"), (1, "a")))
+
+    assert counts(connector.write(put("customer", ("id", "code"), (2, "a"), (3, "c")))) == (1, 0, 1, 0)

@@ -52,7 +52,7 @@ class Table:
 
     `name` is quoted. `inexact` are columns that compare equal though they differ (or not at all), by the type that
     makes the comparison exact. `always_identity` are columns that the database insists on numbering. `plain` is false for a view, a partitioned
-    or a foreign table.
+    or a foreign table, and in SQLite for one that can leave rows out.
     """
 
     name: str

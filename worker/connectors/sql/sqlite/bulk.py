@@ -104,7 +104,7 @@ class SqliteBulk:
             counts += self._delete_each(plan, drops)
         if not len(batch):
             return counts
-        if _is_direct(plan):
+        if _is_direct(plan, batch):
             return counts + self._upsert_each(plan, batch)
         self.stage(plan, batch)
         return counts + self.merge(plan, batch.numbers[0], batch.numbers[-1], len(batch))
@@ -218,7 +218,7 @@ class SqliteBulk:
         self._connection.close()
 
 
-def _is_direct(plan: Plan) -> bool:
+def _is_direct(plan: Plan, batch: Batch) -> bool:
     kinds = {plan.table.columns[name].kind for name in plan.key}
     return (
         plan.key_is_unique
@@ -226,4 +226,10 @@ def _is_direct(plan: Plan) -> bool:
         and plan.can_insert
         and plan.table.plain
         and kinds <= _KEYS_AS_JSON
+        and not any(_has_nul(batch.columns[plan.columns.index(name)]) for name in plan.key)
     )
+
+
+def _has_nul(values: Sequence[object]) -> bool:
+    """Whether a text among the values would be cut short as JSON."""
+    return "\0" in "".join(value for value in values if isinstance(value, str))

@@ -12,7 +12,11 @@ from worker.connectors.protocol import Column, Description
 from worker.connectors.sql.quoting import double_quoted, split_entity
 from worker.connectors.sql.table import ForeignKey, Table, UniqueIndex
 
-_FIND = "select name, type = 'table' from {schema}.sqlite_master where type in ('table', 'view') and name = ? collate nocase"
+# Not plain: a trigger or a conflict clause can leave rows out, so that what was there before does not tell the counts.
+_FIND = """
+select name, type = 'table' and sql not like '%on conflict%' and not exists (
+  select 1 from {schema}.sqlite_master where type = 'trigger' and tbl_name = m.name collate nocase)
+from {schema}.sqlite_master m where type in ('table', 'view') and name = ? collate nocase"""
 _COLUMNS = 'select name, type, "notnull", dflt_value, pk, hidden from pragma_table_xinfo(?, ?)'
 _INDEXES = """
 select l.name, i.name, i.coll, l.partial from pragma_index_list(?, ?) l, pragma_index_xinfo(l.name, ?) i
