@@ -51,11 +51,16 @@ def test_a_decimal_that_was_narrowed_is_not_rounded_into(
 
 
 @pytest.mark.parametrize("looks_ahead", [False, True])
+@pytest.mark.parametrize("isolation", ["read committed", "repeatable read"])
 def test_a_decimal_that_is_narrowed_under_way_is_not_rounded_into(
-    pg_database: str, looks_ahead: bool
+    pg_database: str, isolation: str, looks_ahead: bool
 ) -> None:
     target = Target("postgres", pg_database)
-    target.execute(DDL, "alter table customer add constraint uq_email unique (email)")
+    target.execute(
+        DDL,
+        "alter table customer add constraint uq_email unique (email)",
+        f"alter database {pg_database.rpartition('/')[2]} set default_transaction_isolation = '{isolation}'",
+    )
     connector = target.open()
     taken = [(2, "a@x", None)] if looks_ahead else []
     connector.write(put("customer", COLUMNS, (1, "a@x", None), *taken))

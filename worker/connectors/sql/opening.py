@@ -132,12 +132,17 @@ def _postgres_arguments(url: URL, settings: Settings) -> dict[str, object]:
         "keepalives_count": 3,
         "tcp_user_timeout": 30_000,
     }
-    return {name: value for name, value in given.items() if name not in url.query}
+    ours = {name: value for name, value in given.items() if name not in url.query}
+    return {**ours, "client_encoding": "UTF8"}
 
 
 def _set_up_postgres(connection: psycopg.Connection[Any], settings: Settings) -> None:
+    # What changes how a value or a definition is read: the database, or the user's role, may have set it otherwise.
     connection.execute(
         "SELECT set_config('timezone', 'UTC', false), set_config('datestyle', 'ISO, YMD', false), "
+        "set_config('intervalstyle', 'postgres', false), set_config('lc_monetary', 'C', false), "
+        "set_config('array_nulls', 'on', false), "
+        "set_config('default_transaction_isolation', 'read committed', false), "
         "set_config('lock_timeout', %s, false), set_config('statement_timeout', %s, false), "
         "set_config('client_min_messages', 'error', false)",
         (str(settings.lock_ms), str(settings.statement_ms)),
