@@ -261,3 +261,21 @@ def assert_discreet(answer: Written) -> None:
 
 def told(fault: Fault) -> str:
     return repr(fault)
+
+
+def test_a_child_whose_parent_failed_fails_where_the_key_is_looked_at_on_commit(
+    target: Target, connector: Connector
+) -> None:
+    deferred = "" if target.dialect == "mariadb" else " deferrable initially deferred"
+    target.execute(
+        f"create table thing (id int primary key, parent int references thing (id){deferred}, code varchar(9) unique)"
+    )
+    columns = ("id", "parent", "code")
+    connector.write(put("thing", columns, (9, None, "taken")))
+
+    answer = written(
+        connector.write(put("thing", columns, (1, None, "taken"), (2, 1, "x"), (3, 4, "y"), (4, None, "z")))
+    )
+
+    assert codes(answer) == {0: "duplicate_key", 1: "reference_missing"}
+    assert target.rows("select id from thing order by id") == [(3,), (4,), (9,)]

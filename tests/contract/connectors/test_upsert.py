@@ -278,8 +278,10 @@ def test_a_row_that_a_trigger_leaves_out_counts_as_unchanged(target: Target, con
 
 LEAVING_OUT = {
     "postgres": (
-        "create function leave_out() returns trigger language plpgsql as $$ begin "
-        "if new.name = 'old' then return null; end if; return new; end $$",
+        (
+            "create function leave_out() returns trigger language plpgsql as $$ begin "
+            "if new.name = 'old' then return null; end if; return new; end $$"
+        ),
         "create trigger leave_out before insert on customer for each row execute function leave_out()",
     ),
     "sqlite": (

@@ -208,18 +208,24 @@ def delete(flavour: Flavour, plan: Plan) -> str:
     return f"{statement} AND EXISTS (SELECT 1 FROM {plan.drops} d WHERE {join})"
 
 
+def parentless(flavour: Flavour, plan: Plan, foreign: ForeignKey) -> str:
+    """Select the staged rows whose parent is not in the parent table."""
+    given = " AND ".join(f"s.{flavour.quoted(child)} IS NOT NULL" for child in foreign.columns)
+    return f"SELECT s._n FROM {plan.stage} s WHERE {given} AND {_no_parent(flavour, foreign, foreign.parent)}"
+
+
 def orphans(flavour: Flavour, plan: Plan, foreign: ForeignKey) -> str:
     """Select the staged rows whose parent is neither in the parent table nor, when it is the same, in the stage."""
-    pairs = list(zip(foreign.columns, foreign.parent_columns, strict=True))
-    given = " AND ".join(f"s.{flavour.quoted(child)} IS NOT NULL" for child, _ in pairs)
-    match = " AND ".join(f"p.{flavour.quoted(parent)} = s.{flavour.quoted(child)}" for child, parent in pairs)
-    sql = (
-        f"SELECT s._n FROM {plan.stage} s WHERE {given} "
-        f"AND NOT EXISTS (SELECT 1 FROM {foreign.parent} p WHERE {match})"
-    )
+    sql = parentless(flavour, plan, foreign)
     if foreign.parent == plan.table.name and set(foreign.parent_columns) <= set(plan.columns):
-        sql += f" AND NOT EXISTS (SELECT 1 FROM {plan.stage} p WHERE {match})"
+        sql += f" AND {_no_parent(flavour, foreign, plan.stage)}"
     return sql
+
+
+def _no_parent(flavour: Flavour, foreign: ForeignKey, among: str) -> str:
+    pairs = zip(foreign.columns, foreign.parent_columns, strict=True)
+    match = " AND ".join(f"p.{flavour.quoted(parent)} = s.{flavour.quoted(child)}" for child, parent in pairs)
+    return f"NOT EXISTS (SELECT 1 FROM {among} p WHERE {match})"
 
 
 def taken(flavour: Flavour, plan: Plan, index: UniqueIndex) -> str:

@@ -40,6 +40,7 @@ class SqliteBulk:
         self._connection = connection
         self._stages: set[str] = set()
         self._filled: set[str] = set()
+        self._merged: tuple[Plan, int, int] | None = None
 
     def diagnose(self, error: Exception) -> Diagnosis:
         """Return what an error of the driver means."""
@@ -180,6 +181,7 @@ class SqliteBulk:
     def merge(self, plan: Plan, low: int, high: int, rows: int) -> Counts:
         """Upsert the staged rows numbered from `low` to `high`, of which there are `rows`."""
         span = (low, high)
+        self._merged = (plan, low, high)
         update = FLAVOUR.finish(sql.update(FLAVOUR, plan)) if plan.updated else ""
         modified = self._connection.execute(update, span).rowcount if update else 0
         inserted = self._connection.execute(FLAVOUR.finish(sql.insert(FLAVOUR, plan)), span).rowcount
@@ -187,11 +189,21 @@ class SqliteBulk:
 
     def delete(self, plan: Plan, low: int, high: int) -> int:
         """Delete the rows whose keys are among the drops numbered from `low` to `high`; return how many there were."""
+        self._merged = None
         return self._connection.execute(FLAVOUR.finish(sql.delete(FLAVOUR, plan)), (low, high)).rowcount
 
     def settle(self) -> None:
-        """Have deferred constraints looked at: a savepoint's end does not, so they are made immediate."""
-        self._connection.execute("PRAGMA defer_foreign_keys = OFF")
+        """Look ourselves whether the rows just merged have their parents: SQLite does so for deferred keys on commit only."""
+        if self._merged is None:
+            return
+        plan, low, high = self._merged
+        for foreign in plan.table.foreign_keys:
+            if set(foreign.columns) <= set(plan.columns):
+                statement = FLAVOUR.finish(f"{sql.parentless(FLAVOUR, plan, foreign)} AND {sql.between('s')}")
+                if self._connection.execute(statement, (low, high)).fetchone():
+                    error = sqlite3.IntegrityError("FOREIGN KEY constraint failed")
+                    error.sqlite_errorname = "SQLITE_CONSTRAINT_FOREIGNKEY"
+                    raise error
 
     def select_numbers(self, statement: str) -> list[int]:
         """Run a query and return its first column."""
