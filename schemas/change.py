@@ -67,12 +67,14 @@ class Shape:
     """The fields that a decoded row has, one object for all rows of a schema.
 
     `readers[name]` turns the wire value of a field (never None) into the exact Python value and raises ValueError
-    when it is none; a field without a reader is exact already. `kinds` is empty where the source sends no schema.
+    when it is none; a field without a reader is exact already. `kinds` is empty where the source sends no schema. `lacks`
+    are fields that the record has and the source left out of its rows.
     """
 
     names: tuple[str, ...]
     kinds: Mapping[str, Kind] = field(default_factory=lambda: _NOTHING)
     readers: Mapping[str, Reader] = field(default_factory=lambda: _NOTHING)
+    lacks: frozenset[str] = frozenset()
 
 
 class RecordChange(NamedTuple):

@@ -140,15 +140,15 @@ def carries(change: Change) -> frozenset[str]:
 
 
 def _last_of_each_record(changes: Iterable[Change]) -> tuple[list[Change], bool]:
-    """Return the last change of each record within its partition, with those before it that carry what it does not.
+    """Return the last change of each record within its partition, with those before it that carry what it leaves out.
 
-    Also, whether each is the only one of its record.
+    Also, whether each is the only one of its record. Of what cannot be read nobody knows what it carries.
     """
     last: dict[tuple[str, int], list[Change]] = {}
     for each in sorted(changes, key=lambda change: change.message.offset):
         before = last.setdefault((record_of(each), each.message.partition), [])
-        deletes = isinstance(each, Candidate) and each.delete
-        while before and (deletes or carries(before[-1]) <= carries(each)):
+        readable = isinstance(each, Candidate) or each.carries
+        while before and each.lacks.isdisjoint(carries(before[-1])) and (readable or not carries(before[-1])):
             before.pop()
         before.append(each)
     left = [each for group in last.values() for each in group]

@@ -50,7 +50,7 @@ def decide(
 
     A change older than the record's latest failure was overtaken by it, and so was a replay whose failure is gone: neither
     writes. The failed change itself, replayed or delivered again, is tried again. Later changes wait behind it with
-    `strict`, and with `latest` where they do not bring all that it carries; else they take its place.
+    `strict`, and with `latest` where the source left out of them what it carries; else they take its place.
     """
     replay = change.replay
     if failure is None:
@@ -61,18 +61,11 @@ def decide(
         return Verdict.SUPERSEDED
     if replay is None:
         same = comparable and message.offset == failure.offset
-        replaces = order == "latest" and _brings_all(change, failure.carries)
+        replaces = order == "latest" and failure.carries.isdisjoint(change.lacks)
         return Verdict.WRITE if same or replaces else Verdict.PARK
     if not comparable and replay.failure_id != failure.failure_id:
         return Verdict.SUPERSEDED
     return Verdict.DROP if replay.decision is Decision.DROP else Verdict.WRITE
-
-
-def _brings_all(change: Candidate | Broken, columns: frozenset[str]) -> bool:
-    """Whether nothing of these columns is missing once a change is in the target; of what cannot be read nobody knows."""
-    if isinstance(change, Candidate):
-        return change.delete or columns.issubset(change.columns)
-    return not change.carries or columns <= change.carries
 
 
 def _is_before(change: Candidate | Broken, failure: OpenFailure) -> bool:

@@ -89,11 +89,12 @@ class Cell:
 class RowPlan:
     """How source rows of one shape become target rows with `columns`, and what their key is.
 
-    `carries` are the same columns as a set.
+    `carries` are the same columns as a set, `lacks` those that the source left out of rows of this shape.
     """
 
     columns: tuple[str, ...]
     carries: frozenset[str]
+    lacks: frozenset[str]
     key: Callable[[Mapping[str, Any]], Row]
     row: Callable[[Mapping[str, Any]], Row]
     target_key: Callable[[Mapping[str, Any]], Row]
@@ -115,6 +116,7 @@ def compile_row_plan(mapping: MappingPlan, shape: Shape) -> RowPlan:
     return RowPlan(
         columns=names,
         carries=frozenset(names),
+        lacks=_lacking(mapping, shape) if shape.lacks else frozenset(),
         key=_source_key(mapping.source_key, shape),
         row=_row_maker(cells),
         target_key=_row_maker(key_cells),
@@ -142,6 +144,12 @@ def find_fault(cells: tuple[Cell, ...], source: Mapping[str, Any]) -> Fault | No
 
 class OptionNotMappedError(ValueError):
     """The value is none of the mapping's options."""
+
+
+def _lacking(mapping: MappingPlan, shape: Shape) -> frozenset[str]:
+    if mapping.fields is None:
+        return shape.lacks.intersection(mapping.description.columns)
+    return frozenset(each.target for each in mapping.fields if each.source in shape.lacks)
 
 
 def _same_named(mapping: MappingPlan, shape: Shape) -> tuple[FieldPlan, ...]:

@@ -24,6 +24,8 @@ KeyFields = Callable[[bytes | None, Sequence[tuple[str, bytes | None]]], Mapping
 class Candidate(NamedTuple):
     """One change on its way to the target; `row` is the target's key where `delete`, else the row of `columns`.
 
+    `lacks` are columns that the source left out of the change, though the record has them.
+
     A named tuple, as one is made for each record: see RecordChange.
     """
 
@@ -34,13 +36,14 @@ class Candidate(NamedTuple):
     target_key: Row
     message: Message
     replay: ReplayRequest | None = None
+    lacks: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
 class Broken:
     """A change that never became a candidate; `key` is empty where the record is not known.
 
-    `carries` are the columns that it brings, as far as it could be read.
+    `carries` are the columns that it brings, `lacks` those that the source left out, as far as it could be read.
     """
 
     key: Row
@@ -48,6 +51,7 @@ class Broken:
     fault: Fault
     replay: ReplayRequest | None = None
     carries: frozenset[str] = frozenset()
+    lacks: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +81,7 @@ def translate(
             candidates.append(_candidate(mapping, key, message, change, plan))
         except Exception as error:  # noqa: BLE001  whatever one record does to a conversion is that record's failure
             fault = _explain(mapping, change, plan, error)
-            broken.append(Broken(key, message, fault, carries=_carries(change, plan)))
+            broken.append(Broken(key, message, fault, carries=_carries(change, plan), lacks=plan.lacks))
     return Translated(candidates, broken, superseded, skipped)
 
 
@@ -140,14 +144,14 @@ def _keep(
 
 
 def _latest(mapping: MappingPlan, kept: list[_Kept]) -> list[_Kept]:
-    """Return the last change of each record, and of those before it the ones that carry what it does not."""
-    if len({plan.carries for plan in mapping.row_plans.values()}) < 2:
+    """Return the last change of each record, and of those before it the ones that carry what it leaves out."""
+    if not any(plan.lacks for plan in mapping.row_plans.values()):
         return list({each[0]: each for each in kept}.values())
     latest: dict[Row, list[_Kept]] = {}
     for each in kept:
         _, _, change, plan = each
         changes = latest.setdefault(each[0], [])
-        while changes and (change.after is None or _carries(*changes[-1][2:]) <= plan.carries):
+        while changes and (change.after is None or plan.lacks.isdisjoint(_carries(*changes[-1][2:]))):
             changes.pop()
         changes.append(each)
     return [each for changes in latest.values() for each in changes]
@@ -233,7 +237,7 @@ def _candidate(
         target_key = plan.target_key(change.before or {})
         return Candidate(key, True, target_key, mapping.target_key, target_key, message)
     row = plan.row(change.after)
-    return Candidate(key, False, row, plan.columns, plan.key_of_row(row), message)
+    return Candidate(key, False, row, plan.columns, plan.key_of_row(row), message, None, plan.lacks)
 
 
 def _explain(mapping: MappingPlan, change: RecordChange, plan: RowPlan, error: Exception) -> Fault:

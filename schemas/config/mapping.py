@@ -144,8 +144,8 @@ class MappingConfig(Part):
     on_delete: Literal["propagate", "report", "ignore"]
     """What a deleted source record does: delete the target record, report a failure for a person to decide, or nothing."""
     order: Literal["latest", "strict"] = "latest"
-    """After a failure: try the record's next change (`latest`; one that lacks a column of it waits), or keep all later
-    changes of the record waiting behind it (`strict`)."""
+    """After a failure: try the record's next change (`latest`; one that lacks a value of it, as Debezium got none, waits), or keep
+    all later changes of the record waiting behind it (`strict`)."""
     where: Text | None = None
     """Which records to sync: an SQL condition over source fields, such as `blocked = false and country in ('NL', 'BE')`."""
     fields: (

@@ -11,7 +11,7 @@ import orjson
 
 from schemas.change import Decoded, Undecodable
 from schemas.debezium.keys import key_reader, read_schemaless_key
-from schemas.debezium.payload import payload_reader, schemaless_reader
+from schemas.debezium.payload import is_envelope_payload, payload_reader, schemaless_reader
 from schemas.wire.connect_schema import wire_type
 from schemas.wire.exact_json import has_float, parse_exactly, reparse_exactly
 from schemas.wire.wire_type import WireType
@@ -133,7 +133,7 @@ class _Schemas(Generic[Read]):
 
 def _rounds(payload: Any) -> bool:
     """Tell whether a payload without schema has rows with numbers that may be rounded."""
-    if type(payload) is dict and "op" in payload:
+    if is_envelope_payload(payload):
         return has_float(payload.get("after")) or has_float(payload.get("before"))
     return has_float(payload)
 

@@ -5,10 +5,11 @@ and https://debezium.io/documentation/reference/stable/transformations/event-fla
 """
 
 from collections.abc import Callable, Mapping
+from types import NoneType
 from typing import Any, Final
 
 from schemas.change import Decoded, Ignored, Op, RecordChange, Shape, Undecodable
-from schemas.debezium.unavailable import MayLack, placeholder_finder, without_placeholders
+from schemas.debezium.unavailable import MayLack, placeholder_finder, placeholders, without_placeholders
 from schemas.wire.readers import shape_of
 from schemas.wire.shapes import Shapes, shapes_of_schema, without_schema
 from schemas.wire.wire_type import WireType
@@ -22,6 +23,7 @@ _UNKNOWN_OPERATION: Final = Undecodable(
     "unknown_operation", "The change event's operation is none of c, u, d, r, t, m."
 )
 _EMPTY: Final = Shape(())
+_NOTHING: Final = frozenset[str]()
 
 _OPS: Final[Mapping[Any, Op]] = {"c": Op.CREATE, "u": Op.UPDATE, "d": Op.DELETE, "r": Op.SNAPSHOT}
 _NO_RECORD: Final = {"t": Ignored("truncate"), "m": Ignored("message")}
@@ -36,6 +38,8 @@ _IGNORED_NAMES: Final = {
     "NotificationValue": Ignored("notification"),
 }
 _CLOCKS: Final = {"ts_ms", "ts_us", "ts_ns"}
+_PARTS: Final = ("source", "before", "after")
+_OF_FLAT: Final = ("__op", "__deleted")
 
 
 def payload_reader(schema: WireType) -> ReadPayload:
@@ -49,16 +53,27 @@ def payload_reader(schema: WireType) -> ReadPayload:
         after = members.get("after") or members.get("before")
         fields = after.fields if after else ()
         return _envelope_reader(shapes_of_schema(shape_of(fields)), placeholder_finder(fields))
-    if "__op" in members or "__deleted" in members or last_name == "Value":
+    if any(name in members for name in _OF_FLAT) or last_name == "Value":
         own = tuple(each for each in schema.fields if not each[0].startswith("__"))
         return _flat_reader(shapes_of_schema(shape_of(own)), placeholder_finder(own))
     return lambda _payload, _data: NO_CHANGE
 
 
 def is_envelope(schema: WireType) -> bool:
-    """Tell whether a schema is that of a change event with `before` and `after`."""
-    names = {name for name, _ in schema.fields}
-    return "op" in names and not names.isdisjoint({"after", "source"})
+    """Tell whether a schema is that of a change event with `before` and `after`, not of a row with such columns."""
+    members = dict(schema.fields)
+    if "op" not in members or any(name in members for name in _OF_FLAT):
+        return False
+    parts = [members[name] for name in _PARTS if name in members]
+    return bool(parts) and all(part.base == "struct" for part in parts)
+
+
+def is_envelope_payload(payload: Any) -> bool:
+    """Tell the same of a payload without schema."""
+    if type(payload) is not dict or "op" not in payload or any(name in payload for name in _OF_FLAT):
+        return False
+    types = {type(payload.get(name)) for name in _PARTS}
+    return dict in types and types <= {dict, NoneType}
 
 
 def schemaless_reader() -> ReadPayload:
@@ -70,9 +85,9 @@ def schemaless_reader() -> ReadPayload:
     def read(payload: Any, data: bytes) -> Decoded:
         if type(payload) is not dict:
             return NO_CHANGE
-        if "op" in payload and ("after" in payload or "source" in payload):
+        if is_envelope_payload(payload):
             return read_envelope(payload, data)
-        if "__op" in payload or "__deleted" in payload:
+        if any(name in payload for name in _OF_FLAT):
             return read_flat(payload, data)
         return _ignored(payload.keys()) or NO_CHANGE
 
@@ -102,15 +117,16 @@ def _envelope_reader(shapes: Shapes, may_lack: MayLack) -> ReadPayload:
         op = _OPS.get(code) if type(code) is str else None
         if op is None:
             return _NO_RECORD.get(str(code), _UNKNOWN_OPERATION)
-        before, after = payload.get("before"), payload.get("after")
+        before, after, lacks = payload.get("before"), payload.get("after"), _NOTHING
         if op is Op.UPDATE and may_lack(after, data):
+            lacks = placeholders(after)
             before, after = without_placeholders(before), without_placeholders(after)
         elif op is Op.DELETE:
             after = None
         row = before if op is Op.DELETE else after
         if type(row) is dict and (before is None or type(before) is dict):
             names = tuple(row)
-            shape = known.get(names) or shapes.of(names)
+            shape = shapes.lacking(names, lacks) if lacks else known.get(names) or shapes.of(names)
         elif row is None and op is Op.DELETE:
             shape = _EMPTY
         else:
@@ -143,10 +159,11 @@ def _flat_reader(shapes: Shapes, may_lack: MayLack) -> ReadPayload:
             return _NO_RECORD.get(str(code), _UNKNOWN_OPERATION)
         if payload.get("__deleted") in (True, "true"):
             op = Op.DELETE
-        row = payload
+        row, lacks = payload, _NOTHING
         if op is Op.UPDATE and may_lack(row, data):
-            row = without_placeholders(row)
-        shape = shapes.of(tuple(row))
+            row, lacks = without_placeholders(row), placeholders(row)
+        names = tuple(row)
+        shape = shapes.lacking(names, lacks) if lacks else shapes.of(names)
         changed_at = _integer(payload.get("__source_ts_ms"))
         if changed_at is None:
             changed_at = _integer(payload.get("__ts_ms"))

@@ -81,6 +81,15 @@ def _finder_among_nested(nested: list[str]) -> MayLack:
     return may_lack
 
 
+def placeholders(row: Any) -> frozenset[str]:
+    """Return the fields of a row that hold a placeholder."""
+    return (
+        frozenset(name for name, value in row.items() if is_placeholder(value))
+        if type(row) is dict
+        else frozenset()
+    )
+
+
 def without_placeholders(row: Any) -> Any:
     """Return a row without the fields that hold a placeholder."""
     if type(row) is not dict:

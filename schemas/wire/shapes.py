@@ -1,6 +1,7 @@
 """The shapes of the rows of one schema, or of all rows without one: one object for each set of names."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Final
 
 from schemas.change import Shape
@@ -38,6 +39,7 @@ class Shapes:
     def __init__(self, make: ShapeOf) -> None:
         self._make = make
         self.known: dict[tuple[str, ...], Shape] = {}
+        self._lacking: dict[tuple[tuple[str, ...], frozenset[str]], Shape] = {}
 
     def of(self, names: tuple[str, ...]) -> Shape:
         """Return the shape of rows with these names."""
@@ -46,6 +48,15 @@ class Shapes:
             if len(self.known) >= _MOST:
                 self.known.clear()
             shape = self.known[names] = self._make(names)
+        return shape
+
+    def lacking(self, names: tuple[str, ...], lacks: frozenset[str]) -> Shape:
+        """Return the shape of rows with these names that the source left others out of."""
+        shape = self._lacking.get((names, lacks))
+        if shape is None:
+            if len(self._lacking) >= _MOST:
+                self._lacking.clear()
+            shape = self._lacking[names, lacks] = replace(self.of(names), lacks=lacks)
         return shape
 
 

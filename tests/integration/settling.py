@@ -29,7 +29,7 @@ from worker.state.store import StateStore
 
 KINDS = {"number": Kind.TEXT, "name": Kind.TEXT, "city": Kind.TEXT}
 WHOLE = Shape(("number", "name", "city"), KINDS)
-WITHOUT_NAME = Shape(("number", "city"), KINDS)
+WITHOUT_NAME = Shape(("number", "city"), KINDS, lacks=frozenset({"name"}))
 TARGET = """
 create table account (number text primary key, name text not null, city text);
 create table forbidden (word text);

@@ -207,3 +207,20 @@ def test_an_array_of_decimals_that_debezium_did_not_get_is_not_in_the_change() -
 
 def test_a_flattened_row_goes_without_what_debezium_did_not_get() -> None:
     assert change({"id": 1, "big": MARK, "__op": "u"}).shape.names == ("id",)
+
+
+@pytest.mark.parametrize("flattened", [False, True])
+def test_what_debezium_did_not_get_is_said_to_be_lacking(flattened: bool) -> None:
+    row = {"id": 1, "name": MARK, "city": None}
+    told = change({"__op": "u", **row} if flattened else envelope(op="u", after=row))
+    assert told.shape.lacks == {"name"}
+
+
+def test_a_row_that_is_whole_lacks_nothing_though_another_of_the_same_fields_does() -> None:
+    decoder = Decoder(lambda _: None)
+    shapes = []
+    for row in ({"id": 1, "name": MARK}, {"id": 1}):
+        told = decoder(None, json.dumps(envelope(op="u", after=row)).encode(), ())
+        assert isinstance(told, RecordChange)
+        shapes.append(told.shape.lacks)
+    assert shapes == [{"name"}, frozenset()]

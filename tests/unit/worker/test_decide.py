@@ -13,12 +13,13 @@ from worker.decide import OpenFailure, Verdict, decide
 from worker.translate import Candidate
 
 
-def a_candidate(offset: int, *, partition: int = 0, replay: object = None, delete: bool = False) -> Candidate:
-    """Return a change at an offset that brings the number alone, replayed if asked for."""
+def a_candidate(
+    offset: int, *, partition: int = 0, replay: object = None, lacks: frozenset[str] = frozenset()
+) -> Candidate:
+    """Return a change at an offset, replayed if asked for; the source left some columns out of it."""
     request = a_request(offset, **replay) if isinstance(replay, dict) else None
-    return Candidate(
-        ("C1",), delete, ("C1",), ("number",), ("C1",), a_message(offset, partition=partition), request
-    )
+    message = a_message(offset, partition=partition)
+    return Candidate(("C1",), False, ("C1",), ("number",), ("C1",), message, request, lacks)
 
 
 def a_failure(
@@ -43,17 +44,11 @@ def test_a_later_change_is_tried_with_latest_and_waits_with_strict() -> None:
     assert decide(a_candidate(2), a_failure(1), "strict") is Verdict.PARK
 
 
-def test_with_latest_a_change_waits_that_does_not_bring_all_that_the_failed_one_does() -> None:
-    whole, part = frozenset({"number", "name"}), frozenset({"number"})
+def test_with_latest_a_change_waits_where_the_source_left_out_what_the_failed_one_carries() -> None:
+    failure, name = a_failure(1, carries=frozenset({"number", "name"})), frozenset({"name"})
 
-    assert decide(a_candidate(2), a_failure(1, carries=whole), "latest") is Verdict.PARK
-    assert decide(a_candidate(2), a_failure(1, carries=part), "latest") is Verdict.WRITE
-
-
-def test_a_delete_takes_the_place_of_whatever_failed() -> None:
-    failure = a_failure(1, carries=frozenset({"number", "name"}))
-
-    assert decide(a_candidate(2, delete=True), failure, "latest") is Verdict.WRITE
+    assert decide(a_candidate(2, lacks=name), failure, "latest") is Verdict.PARK
+    assert decide(a_candidate(2, lacks=name), a_failure(1), "latest") is Verdict.WRITE
 
 
 @pytest.mark.parametrize(("order", "verdict"), [("latest", Verdict.WRITE), ("strict", Verdict.PARK)])

@@ -1,5 +1,6 @@
 """Changes become candidates by the mapping."""
 
+from dataclasses import replace
 from decimal import Decimal
 
 import pytest
@@ -136,8 +137,8 @@ def test_only_the_last_change_of_a_record_goes_on() -> None:
     assert result.superseded == 2
 
 
-def test_a_change_that_another_does_not_bring_all_of_goes_before_it() -> None:
-    without_name = a_shape(number=Kind.TEXT, credit=Kind.INTEGER)
+def test_a_change_of_which_the_next_leaves_a_field_out_goes_before_it() -> None:
+    without_name = replace(a_shape(number=Kind.TEXT, credit=Kind.INTEGER), lacks=frozenset({"name"}))
     changes = [
         a_change({"number": "C1", "name": "Adatum", "credit": 1}),
         a_change({"number": "C1", "credit": 2}, shape=without_name),
