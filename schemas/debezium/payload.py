@@ -4,7 +4,7 @@ Source: https://debezium.io/documentation/reference/stable/connectors/postgresql
 and https://debezium.io/documentation/reference/stable/transformations/event-flattening.html
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Container, Mapping
 from types import NoneType
 from typing import Any, Final
 
@@ -39,7 +39,7 @@ _IGNORED_NAMES: Final = {
 }
 _CLOCKS: Final = {"ts_ms", "ts_us", "ts_ns"}
 _PARTS: Final = ("source", "before", "after")
-_OF_FLAT: Final = ("__op", "__deleted")
+_DICT_OR_NULL: Final = frozenset({dict, NoneType})
 
 
 def payload_reader(schema: WireType) -> ReadPayload:
@@ -53,7 +53,7 @@ def payload_reader(schema: WireType) -> ReadPayload:
         after = members.get("after") or members.get("before")
         fields = after.fields if after else ()
         return _envelope_reader(shapes_of_schema(shape_of(fields)), placeholder_finder(fields))
-    if any(name in members for name in _OF_FLAT) or last_name == "Value":
+    if _is_flat(members) or last_name == "Value":
         own = tuple(each for each in schema.fields if not each[0].startswith("__"))
         return _flat_reader(shapes_of_schema(shape_of(own)), placeholder_finder(own))
     return lambda _payload, _data: NO_CHANGE
@@ -62,7 +62,7 @@ def payload_reader(schema: WireType) -> ReadPayload:
 def is_envelope(schema: WireType) -> bool:
     """Tell whether a schema is that of a change event with `before` and `after`, not of a row with such columns."""
     members = dict(schema.fields)
-    if "op" not in members or any(name in members for name in _OF_FLAT):
+    if "op" not in members or _is_flat(members):
         return False
     parts = [members[name] for name in _PARTS if name in members]
     return bool(parts) and all(part.base == "struct" for part in parts)
@@ -70,10 +70,14 @@ def is_envelope(schema: WireType) -> bool:
 
 def is_envelope_payload(payload: Any) -> bool:
     """Tell the same of a payload without schema."""
-    if type(payload) is not dict or "op" not in payload or any(name in payload for name in _OF_FLAT):
+    if type(payload) is not dict or "op" not in payload or _is_flat(payload):
         return False
-    types = {type(payload.get(name)) for name in _PARTS}
-    return dict in types and types <= {dict, NoneType}
+    types = {type(payload.get("source")), type(payload.get("before")), type(payload.get("after"))}
+    return dict in types and types <= _DICT_OR_NULL
+
+
+def _is_flat(names: Container[str]) -> bool:
+    return "__op" in names or "__deleted" in names
 
 
 def schemaless_reader() -> ReadPayload:
@@ -87,7 +91,7 @@ def schemaless_reader() -> ReadPayload:
             return NO_CHANGE
         if is_envelope_payload(payload):
             return read_envelope(payload, data)
-        if any(name in payload for name in _OF_FLAT):
+        if _is_flat(payload):
             return read_flat(payload, data)
         return _ignored(payload.keys()) or NO_CHANGE
 
