@@ -29,6 +29,7 @@ _STATES = {
     "40001": "deadlock",
     "40P01": "deadlock",
     "42501": "permission_denied",
+    "42601": "wrong_type",  # the syntax is that of a value, as of a tsquery: our own statements' is fixed
     "42P01": "entity_missing",
     "42703": "field_missing",
     "53100": "quota_exceeded",
