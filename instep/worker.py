@@ -11,7 +11,11 @@ from schemas.config.problem import Problem
 def worker(
     config: ConfigFile = DEFAULT_FILE,
     drain: Annotated[
-        bool, typer.Option("--drain", help="Stop when everything that is in the topics now is done.")
+        bool,
+        typer.Option(
+            "--drain",
+            help="Stop when everything that is in the topics now is done; told to stop before, exit with 1.",
+        ),
     ] = False,
 ) -> None:
     """Apply changes to the target apps until told to stop.

@@ -26,8 +26,8 @@ def archive_folder(config: Config) -> Path:
 
 
 def new_archive(config: Config) -> Path:
-    """Return a new name for an archive in the folder, after the second of this call."""
-    return archive_folder(config) / f"instep-errors-{datetime.now(UTC):%Y%m%dT%H%M%SZ}.avro"
+    """Return a new name for an archive in the folder, after the moment of this call."""
+    return archive_folder(config) / f"instep-errors-{datetime.now(UTC):%Y%m%dT%H%M%S.%fZ}.avro"
 
 
 def list_archives(config: Config) -> list[ArchiveFile]:

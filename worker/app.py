@@ -59,7 +59,7 @@ def run(config: Config, *, drain: bool, stop: threading.Event) -> int | list[Wro
     with ExitStack() as closing:
         services = open_services(config, stop, closing)
         if not isinstance(services, Services):
-            return services or DONE
+            return services or _stopped(drain=drain)
         tally = Tally(list(config.mappings), datetime.now(UTC))
         lanes = [
             _lane(config, services, tally, names, stop, closing)
@@ -76,6 +76,11 @@ def run(config: Config, *, drain: bool, stop: threading.Event) -> int | list[Wro
             # a bug of ours: the one place that says so; nothing of it was committed
             services.log.exception("the worker ends, as it met an error that it does not know")
             return FAILED
+
+
+def _stopped(*, drain: bool) -> int:
+    """Return the exit code of a worker that was told to stop: a drain is not done then."""
+    return FAILED if drain else DONE
 
 
 def _lane(
@@ -119,7 +124,7 @@ class Worker:
         kafka, log = self.config.kafka, self.services.log
         opened = until_reachable(lambda: open_consumer(self.config), stop)
         if opened is None:
-            return DONE
+            return _stopped(drain=drain)
         self.closing.callback(close_consumer, opened, LEAVE_TIMEOUT_S)
         topics = [
             *dict.fromkeys(each.source.topic for each in self.config.mappings.values()),
@@ -141,9 +146,9 @@ class Worker:
         beat.start()
         self.closing.callback(beat.stop)
         log.info("working", group=kafka.group, topics=topics, worker=self.services.name)
-        loop.run(Drain(self.services.admin, kafka.group, ends).is_reached if drain else None)
+        drained = loop.run(Drain(self.services.admin, kafka.group, ends).is_reached if drain else None)
         log.info("stopped", worker=self.services.name)
-        return DONE
+        return DONE if drained else _stopped(drain=drain)
 
     def _runner(self, lane: Lane) -> LaneRunner:
         thread = LaneThread()

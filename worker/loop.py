@@ -72,21 +72,24 @@ class Loop:
     held_until_s: dict[TopicPartition, float] = field(default_factory=dict)
     committed: dict[TopicPartition, OffsetAndMetadata] = field(default_factory=dict)
 
-    def run(self, is_drained: Callable[["Loop"], bool] | None) -> None:
-        """Work until told to stop, or until drained."""
+    def run(self, is_drained: Callable[["Loop"], bool] | None) -> bool:
+        """Work until told to stop, or until drained; returns whether it was drained."""
+        drained = False
         for runner in self.runners:
             runner.begin()
         while not self.stop.is_set():
             for number, runner in enumerate(self.runners):
                 self._collect(number, runner)
             self._make_room()
-            if is_drained is not None and self.is_idle and is_drained(self):
+            drained = is_drained is not None and self.is_idle and is_drained(self)
+            if drained:
                 break
             busy = any(runner.busy for runner in self.runners)
             messages = self._poll(BUSY_POLL_MS if busy else POLL_TIMEOUT_MS)
             self.on_poll()
             self._hand_out(messages)
         self._finish()
+        return drained
 
     def _poll(self, timeout_ms: int) -> list[Message]:
         try:

@@ -183,7 +183,9 @@ def open_services(
     registry = CollectorRegistry()
     directions = {each: mapping.direction for each, mapping in config.mappings.items()}
     metrics = WorkerMetrics(registry, directions, [*connectors, STATE, ERRORS_TOPIC, REGISTRY])
-    _serve_metrics(config, registry, closing)
+    wrong = _serve_metrics(config, registry, closing)
+    if wrong is not None:
+        return [wrong]
     engine = until_reachable(lambda: open_state(config), stop)
     asking = until_reachable(lambda: admin(config.kafka), stop)
     sending = until_reachable(lambda: producer(config.kafka), stop)
@@ -260,15 +262,23 @@ def _no_schema(_schema_id: int) -> str | None:
     return None
 
 
-def _serve_metrics(config: Config, registry: CollectorRegistry, closing: ExitStack) -> None:
+def _serve_metrics(
+    config: Config, registry: CollectorRegistry, closing: ExitStack
+) -> WrongConfiguration | None:
     Gauge("instep_build_info", "The version that runs", ["version"], registry=registry).labels(
         version("instep")
     ).set(1)
     ProcessCollector(registry=registry)
     address = config.worker.metrics
-    if address is not None:
+    if address is None:
+        return None
+    try:
         server, _ = start_http_server(address.port, address.host, registry)
-        closing.callback(server.shutdown)
+    except OSError as error:
+        what = f"cannot listen on {address} ({error.strerror}); each worker of a machine needs an address of its own, or null"
+        return WrongConfiguration("worker.metrics", what)
+    closing.callback(server.shutdown)
+    return None
 
 
 @dataclass(frozen=True, slots=True)

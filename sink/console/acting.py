@@ -15,6 +15,7 @@ from sink.console.starting import Start, start_job
 from sink.desk.desk import Chosen, Desk
 from sink.desk.jobs import JobWish
 from sink.desk.selection import Selection, WrongUse
+from sink.moment import to_text
 from sink.states import Action, Refusal, Verdict, refusal
 from sink.store.entries import Tally
 from sink.store.transitions import Moved, Refused, Step
@@ -68,7 +69,7 @@ def replay(
     """
     chosen = _chosen(desk, selection, Action.REPLAY)
     if manner.dry_run:
-        return _preview(chosen, Action.REPLAY)
+        return _preview(chosen, Action.REPLAY, manner)
     # of ids that there are not, a job would have nothing to say but that
     there = bool(chosen.tallies) or not chosen.ids
     if there and (wish is not None or selection.groups or len(chosen.ids) > MANY):
@@ -88,7 +89,7 @@ def close(desk: Desk, selection: Selection, action: Action, reason: str | None, 
     """Resolve or discard entries after asking; 1 when one was refused."""
     chosen = _chosen(desk, selection, action)
     if manner.dry_run:
-        return _preview(chosen, action)
+        return _preview(chosen, action, manner)
     verb, _ = _VERBS[action]
     if chosen.ids and not manner.ask(f"{verb.capitalize()} {_entries(len(chosen.ids))}?"):
         typer.echo("Nothing was changed.", err=True)
@@ -119,9 +120,15 @@ def _act(desk: Desk, chosen: Chosen, wish: Wish, doing: str) -> list[Step]:
         return desk.act(chosen.ids, wish, lambda done: progress.advance(task, done))
 
 
-def _preview(chosen: Chosen, action: Action) -> int:
+def _preview(chosen: Chosen, action: Action, manner: Manner) -> int:
     verb, _ = _VERBS[action]
     allowed = [tally for tally in chosen.tallies if refusal(action, tally.state) is None]
+    if manner.as_json:
+        for tally in allowed:
+            values = {"would": verb, "state": str(tally.state), "category": tally.category}
+            last = to_text(tally.last_failed_us)
+            typer.echo(shown.line({**values, "entries": tally.entries, "last_failed_at": last}))
+        return 0
     typer.echo(f"Would {verb} {_entries(sum(tally.entries for tally in allowed))}; nothing was changed.")
     for line in summary(allowed, now_us()):
         typer.echo(line)

@@ -23,6 +23,9 @@ _STYLES = {
     GroupState.RESOLVED: "green",
 }
 _BARS = " ▁▂▃▄▅▆▇█"
+_SHORT_ID = 8
+# a narrower terminal has no room for the picture of the day beside the words
+_WIDE = 110
 
 
 def list_groups(
@@ -99,8 +102,10 @@ def _ends(group: Group, moment: int) -> str:
 
 
 def _print_table(groups: list[Group], moment: int) -> None:
+    console = Console(highlight=False)
     table = Table(box=None, pad_edge=False, header_style="bold")
-    for title in ("group", "state", "entries", "what is wrong", "last 24 h", "last"):
+    wide = console.width >= _WIDE
+    for title in ("group", "state", "entries", "what is wrong", *(["last 24 h"] if wide else []), "last"):
         justify: JustifyMethod = "right" if title == "entries" else "left"
         table.add_column(title, overflow="fold", no_wrap=title in ("group", "last 24 h"), justify=justify)
     for group in groups:
@@ -108,14 +113,13 @@ def _print_table(groups: list[Group], moment: int) -> None:
             inert(f"{group.mapping} "), (inert(group.code), "bold"), f": {inert(group.message)}"
         )
         table.add_row(
-            group.id,
+            group.id[:_SHORT_ID],
             Text(f"{group.state}{_ends(group, moment)}", style=_STYLES[group.state]),
             f"{group.relevant}",
             what,
-            _picture(group.hours),
+            *([_picture(group.hours)] if wide else []),
             shown.ago(group.last_seen_us, moment),
         )
-    console = Console(highlight=False)
     console.print(table)
     if len(groups) == 1:
         console.print(f"\nIts entries: instep errors list --group {groups[0].id}", style="dim")

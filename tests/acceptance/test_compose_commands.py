@@ -45,7 +45,12 @@ class Composed:
     kafka: str
     postgres: PostgresServer
     sink_port: int = field(default_factory=free_port)
+    archive: Path = field(init=False)
     programs: dict[str, Program] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.archive = self.folder / "archive"
+        self.archive.mkdir()
 
     def environment(self, name: str) -> dict[str, str]:
         """What the file sets for a service, the passwords as a person would put them into .env."""
@@ -56,11 +61,11 @@ class Composed:
 
     def configuration(self, name: str) -> Path:
         """The mounted configuration with the addresses of this machine."""
-        (mount,) = self.services[name]["volumes"]
-        source, target, mode = mount.split(":")
-        assert (target, mode) == ("/etc/instep/instep.yaml", "ro")
-        text = (ROOT / source).read_text()
+        mount, archive = (each.split(":") for each in self.services[name]["volumes"])
+        assert mount[1:] == ["/etc/instep/instep.yaml", "ro"]
+        text = (ROOT / mount[0]).read_text()
         addresses = {
+            archive[1]: str(self.archive),
             "kafka:9092": self.kafka,
             "@postgres:5432": f"@127.0.0.1:{self.postgres.postgres.port}",
             "0.0.0.0:9101": f"127.0.0.1:{free_port()}",
@@ -138,6 +143,9 @@ def test_the_commands_of_the_compose_file_make_the_path_work(
     (entry,) = [json.loads(line) for line in composed.run("errors", "list", "--json").splitlines()]
     assert (entry["record_id"], entry["code"], entry["state"]) == ("C002", "too_long", "open")
     assert "instep_entries" in fetch(f"http://127.0.0.1:{composed.sink_port}/metrics")
+
+    composed.run("errors", "clear", "--include-open", "--yes")
+    assert [file.suffix for file in composed.archive.iterdir()] == [".avro"]
     assert fetch(f"http://127.0.0.1:{composed.sink_port}/readyz") != ""
     stopped = {name: composed.programs[name].stop(within_s=10) for name in LASTING}
     assert stopped == dict.fromkeys(LASTING, 0)

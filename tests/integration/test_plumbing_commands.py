@@ -1,6 +1,8 @@
 """Commands that ask Kafka and the target apps."""
 
 import json
+import signal
+import socket
 import sqlite3
 import subprocess
 from collections.abc import Callable
@@ -15,8 +17,9 @@ from kafka import KafkaAdminClient
 from kafka.admin import ConfigResource
 
 from instep.exit import Exit
-from tests.command import run_instep
+from tests.command import Running, run_instep
 from tests.services.kafka import Kafka
+from tests.services.process import wait_until
 
 Command = Callable[..., subprocess.CompletedProcess[str]]
 
@@ -223,3 +226,29 @@ def test_a_constant_that_its_column_cannot_take_is_refused(
 
     assert answer.returncode == Exit.WRONG_USE
     assert "credit" in answer.stderr.splitlines()[-1]
+
+
+def test_a_second_worker_on_the_same_address_for_metrics_is_told(
+    instep: Command, written: dict[str, Any]
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        written["worker"] = {"metrics": f"127.0.0.1:{taken.getsockname()[1]}"}
+
+        answer = instep("worker", "--drain")
+
+    assert answer.returncode == Exit.WRONG_USE
+    assert answer.stderr.splitlines()[-1].startswith("instep.yaml: worker.metrics: cannot listen on")
+
+
+def test_a_drain_that_is_told_to_stop_before_its_end_is_not_done(
+    written: dict[str, Any], tmp_path: Path
+) -> None:
+    written["kafka"]["bootstrap"] = "127.0.0.1:1"
+    (tmp_path / "instep.yaml").write_text(yaml.safe_dump(written))
+    log = tmp_path / "worker.log"
+    worker = Running(["worker", "--drain"], log, folder=tmp_path)
+    wait_until(lambda: "waiting" in log.read_text(), timeout_s=60, what="the worker waits for Kafka")
+
+    worker.send_signal(signal.SIGTERM)
+
+    assert worker.wait(30) == Exit.FAILED
