@@ -153,12 +153,14 @@ def _to_date(value: Any) -> Any:
     raise ValueError("not a date")
 
 
-def _to_time(value: Any) -> time:
+def _to_time(value: Any) -> time | timedelta:
     match value:
         case time():
             return value
         case timedelta() if timedelta(0) <= value < timedelta(days=1):
             return (_MIDNIGHT + value).time()
+        case timedelta():
+            return value
         case str():
             parsed = _from_iso(time.fromisoformat, value)
             if isinstance(parsed, time):

@@ -12,7 +12,8 @@ from worker.fault import Fault
 class Column:
     """One field of a target entity; a limit that is None is not known or does not exist.
 
-    `max_length` in characters (bytes for Kind.BYTES). `minimum`/`maximum` bound integers. `element` is the kind of an array's members.
+    `max_length` in characters (bytes for Kind.BYTES). `minimum`/`maximum` bound integers. `element` is the
+    kind of an array's members. `scale` counts the decimals of a decimal or of a time's seconds. `zoned`: a time of day with a zone.
     """
 
     name: str
@@ -26,6 +27,7 @@ class Column:
     minimum: int | None = None
     maximum: int | None = None
     element: Kind | None = None
+    zoned: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,22 +13,26 @@ from uuid import UUID
 
 from schemas.change import FarDate, FarTimestamp, Kind, Unbounded
 from worker.connectors.protocol import Column
+from worker.connectors.sql.clocks import cut, duration_text
 from worker.fault import Fault
 
 EPOCH = dt.datetime(1970, 1, 1)  # noqa: DTZ001  zone-less timestamps count from a zone-less epoch
 DAY_US = 86_400_000_000
+_DAY = dt.timedelta(days=1)
 _INTEGER_64 = 2**63
+_CLOCKS = frozenset({Kind.TIME, Kind.TIMESTAMP, Kind.TIMESTAMP_TZ, Kind.INTERVAL})
 
 
 @dataclass(frozen=True, slots=True)
 class Holds:
-    """What a database can hold beyond what all of them hold."""
+    """What a database can hold beyond what all of them hold; `clock` is the least and the greatest time of day."""
 
     far_dates: bool = False
     not_a_number: bool = False
     nul_in_text: bool = True
     arrays: bool = False
     decimal_digits: int | None = None
+    clock: tuple[dt.timedelta, dt.timedelta] = (dt.timedelta(0), _DAY - dt.timedelta.resolution)
 
 
 class UnfitError(Exception):
@@ -44,7 +48,10 @@ def fit_value(value: Any, column: Column, holds: Holds) -> Any:
     """Return what the column holds for `value` (not None); UnfitError when it holds nothing equal."""
     if column.max_length is not None and column.kind is Kind.UNKNOWN:
         return _text(value, column, holds)
-    return _FIT[column.kind](value, column, holds)
+    fitted = _FIT[column.kind](value, column, holds)
+    if column.scale is not None and column.kind in _CLOCKS:
+        fitted = cut(fitted, column.scale)
+    return fitted
 
 
 def unfit(column: Column, error: UnfitError) -> Fault:
@@ -77,11 +84,7 @@ def _text(value: Any, column: Column, holds: Holds) -> str:
         text.encode()
     except UnicodeEncodeError:
         raise _wrong(column) from None
-    if (
-        column.max_length is not None
-        and len(text) > column.max_length
-        and len(text.rstrip(" ")) > column.max_length
-    ):
+    if column.max_length is not None and len(text.rstrip(" ")) > column.max_length:
         raise UnfitError("too_long", limit=str(column.max_length), length=str(len(text)))
     return str(text)
 
@@ -104,13 +107,6 @@ def _as_text(value: Any, column: Column) -> str:  # noqa: PLR0911  one a type
             return json_text(value, column)
         case _:
             raise _wrong(column)
-
-
-def duration_text(value: dt.timedelta) -> str:
-    """Return a duration as ISO 8601 has it, such as `P3DT4.5S`; a negative one with a minus in front."""
-    sign, value = ("-", -value) if value < dt.timedelta(0) else ("", value)
-    seconds = f"{value.seconds}.{value.microseconds:06}".rstrip("0").rstrip(".")
-    return f"{sign}P{value.days}DT{seconds}S"
 
 
 def json_text(value: Any, column: Column) -> str:
@@ -299,16 +295,20 @@ def _parsed(parse: Callable[[str], Any], text: str, column: Column) -> Any:
         raise _wrong(column) from None
 
 
-def _time(value: Any, column: Column, _holds: Holds) -> dt.time:
+def _time(value: Any, column: Column, holds: Holds) -> dt.time | dt.timedelta:
     match value:
-        case dt.time():
+        case dt.time() if value.tzinfo is None or column.zoned:
             return value
-        case dt.timedelta() if dt.timedelta(0) <= value < dt.timedelta(days=1):
+        case dt.time():
+            return dt.datetime.combine(EPOCH, value).astimezone(dt.UTC).time()
+        case dt.timedelta() if dt.timedelta(0) <= value < _DAY:
             return (EPOCH + value).time()
+        case dt.timedelta() if holds.clock[0] <= value <= holds.clock[1]:
+            return value
         case dt.timedelta():
             raise _out_of_range(column)
         case str():
-            return _parsed(dt.time.fromisoformat, value, column)  # type: ignore[no-any-return]  # the parser given decides
+            return _time(_parsed(dt.time.fromisoformat, value, column), column, holds)
         case _:
             raise _wrong(column)
 
@@ -353,6 +353,7 @@ def _array(value: Any, column: Column, holds: Holds) -> list[Any]:
         scale=column.scale,
         minimum=column.minimum,
         maximum=column.maximum,
+        zoned=column.zoned,
     )
     return [_member(item, column, member, holds) for item in value]
 

@@ -15,6 +15,7 @@ from uuid import UUID
 
 from schemas.change import Kind
 from worker.connectors.protocol import Column
+from worker.connectors.sql.clocks import finest
 from worker.connectors.sql.exact import Holds, UnfitError, fit_value, unfit
 from worker.connectors.sql.table import Batch
 from worker.fault import Fault
@@ -120,8 +121,24 @@ def _decimal_fits(column: Column, values: Sequence[Decimal], holds: Holds) -> bo
 _ZONES = frozenset((None, dt.UTC))
 
 
-def _timestamp_fits(_column: Column, values: Sequence[dt.datetime], _holds: Holds) -> bool:
-    return _ZONES.issuperset(map(attrgetter("tzinfo"), values))
+def _timestamp_fits(column: Column, values: Sequence[dt.datetime], _holds: Holds) -> bool:
+    return _ZONES.issuperset(map(attrgetter("tzinfo"), values)) and _fraction_fits(column, values)
+
+
+def _time_fits(column: Column, values: Sequence[dt.time], _holds: Holds) -> bool:
+    zones = set(map(attrgetter("tzinfo"), values))
+    return (column.zoned or zones == {None}) and _fraction_fits(column, values)
+
+
+def _fraction_fits(column: Column, values: Sequence[dt.datetime] | Sequence[dt.time]) -> bool:
+    if column.scale is None:
+        return True
+    unit = finest(column.scale)
+    return not any(value.microsecond % unit for value in values)
+
+
+def _interval_fits(column: Column, _values: Sequence[dt.timedelta], _holds: Holds) -> bool:
+    return column.scale is None
 
 
 def _bytes_fits(column: Column, values: Sequence[bytes], _holds: Holds) -> bool:
@@ -161,10 +178,10 @@ _FITS: dict[Kind, Callable[[Column, Any, Holds], bool]] = {
     Kind.DECIMAL: _decimal_fits,
     Kind.BOOLEAN: _always_fits,
     Kind.DATE: _always_fits,
-    Kind.TIME: _always_fits,
+    Kind.TIME: _time_fits,
     Kind.TIMESTAMP: _timestamp_fits,
     Kind.TIMESTAMP_TZ: _timestamp_fits,
-    Kind.INTERVAL: _always_fits,
+    Kind.INTERVAL: _interval_fits,
     Kind.UUID: _always_fits,
     Kind.BYTES: _bytes_fits,
     Kind.JSON: _never_fits,

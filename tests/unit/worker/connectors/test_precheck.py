@@ -9,9 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from schemas.change import FarDate, Kind, Unbounded
+from schemas.change import FarDate, FarTimestamp, Kind, Unbounded
 from worker.connectors.protocol import Column
-from worker.connectors.sql.exact import Holds, duration_text
+from worker.connectors.sql.clocks import duration_text
+from worker.connectors.sql.exact import Holds
 from worker.connectors.sql.precheck import check
 from worker.fault import Fault
 
@@ -57,6 +58,7 @@ MONEY = Column("c", Kind.DECIMAL, precision=6, scale=2)
         (Column("c", Kind.DATE), dt.datetime(2026, 1, 2), dt.date(2026, 1, 2)),
         (Column("c", Kind.TIMESTAMP), dt.date(2026, 1, 2), dt.datetime(2026, 1, 2)),
         (Column("c", Kind.TIME), dt.timedelta(hours=1), dt.time(1)),
+        (Column("c", Kind.TIME), dt.time(1, tzinfo=dt.timezone(dt.timedelta(hours=2))), dt.time(23)),
         (
             Column("c", Kind.UUID),
             "00112233-4455-6677-8899-aabbccddeeff",
@@ -67,6 +69,23 @@ MONEY = Column("c", Kind.DECIMAL, precision=6, scale=2)
 )
 def test_a_value_becomes_its_exact_equal(column: Column, value: Any, expected: Any) -> None:
     assert held(column, value) == expected
+
+
+@pytest.mark.parametrize(
+    ("kind", "value", "expected"),
+    [
+        (Kind.TIME, dt.time(23, 59, 59, 999_999), dt.time(23, 59, 59, 990_000)),
+        (Kind.TIMESTAMP, dt.datetime(1, 1, 1, 0, 0, 0, 19_999), dt.datetime(1, 1, 1, 0, 0, 0, 10_000)),
+        (Kind.TIMESTAMP, FarTimestamp(-19_999, zoned=False), FarTimestamp(-20_000, zoned=False)),
+        (Kind.TIMESTAMP, Unbounded.INFINITY, Unbounded.INFINITY),
+        (Kind.INTERVAL, dt.timedelta(seconds=1, microseconds=19_999), dt.timedelta(seconds=1.01)),
+        (Kind.INTERVAL, -dt.timedelta(microseconds=19_999), -dt.timedelta(microseconds=10_000)),
+    ],
+)
+def test_decimals_of_a_second_that_a_column_does_not_have_are_cut(
+    kind: Kind, value: Any, expected: Any
+) -> None:
+    assert held(Column("c", kind, scale=2), value, POSTGRES) == expected
 
 
 @pytest.mark.parametrize(

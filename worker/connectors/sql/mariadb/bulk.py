@@ -7,6 +7,7 @@ ones that are there are updated through a join, the others inserted.
 
 # ruff: noqa: S608  the parts of these statements are quoted names, our own words and numbers
 
+import datetime as dt
 import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -35,6 +36,7 @@ def _exact(expression: str, cast: str | None) -> str:
 FLAVOUR = Flavour(backquoted, "<=>", _exact, joins_in_update=True, parameter="%s")
 _DUPLICATES = re.compile(rb"Duplicates: (\d+)")
 _ROOM_FOR_STATEMENT = 0.9
+_LONGEST = dt.timedelta(hours=839) - dt.timedelta.resolution
 _NO_SUCH_SAVEPOINT = 1305
 
 
@@ -42,7 +44,7 @@ class MariadbBulk:
     """The effects on one connection to MariaDB or MySQL, in the order that the write asks for them."""
 
     flavour = FLAVOUR
-    holds = Holds()
+    holds = Holds(clock=(-_LONGEST, _LONGEST))
     errors = (pymysql.err.MySQLError,)
 
     def __init__(self, connection: "Connection[Any]") -> None:

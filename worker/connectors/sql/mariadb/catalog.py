@@ -18,7 +18,7 @@ where table_schema = coalesce(%s, database()) and table_name = %s"""
 _COLUMNS = """
 select column_name, data_type, column_type, character_maximum_length, numeric_precision, numeric_scale,
   is_nullable = 'YES', coalesce(column_default, 'NULL') <> 'NULL' or extra like '%%auto_increment%%',
-  coalesce(generation_expression, '') <> '', collation_name
+  coalesce(generation_expression, '') <> '', collation_name, datetime_precision
 from information_schema.columns where table_schema = %s and table_name = %s order by ordinal_position"""
 _UNIQUE = """
 select index_name, column_name, sub_part from information_schema.statistics
@@ -53,6 +53,7 @@ _KINDS = {
     "uuid": Kind.UUID,
     "json": Kind.JSON,
 }
+_MICROS = 6
 _BITS = {"tinyint": 8, "smallint": 16, "mediumint": 24, "int": 32, "bigint": 64}
 
 
@@ -102,7 +103,7 @@ def _rows(connection: "Connection[Any]", statement: str, values: tuple[Any, ...]
 
 
 def _column(row: tuple[Any, ...]) -> Column:
-    name, data_type, column_type, length, precision, scale, nullable, has_default, generated, _collation = row
+    name, data_type, column_type, length, digits, scale, nullable, has_default, generated, _, decimals = row
     kind = _KINDS.get(data_type, Kind.UNKNOWN)
     low, high = _range(data_type, column_type)
     exact = kind is Kind.DECIMAL
@@ -115,11 +116,16 @@ def _column(row: tuple[Any, ...]) -> Column:
         has_default=bool(has_default),
         generated=bool(generated),
         max_length=int(length) if limited and length is not None else None,
-        precision=int(precision) if exact else None,
-        scale=int(scale) if exact else None,
+        precision=int(digits) if exact else None,
+        scale=int(scale) if exact else _decimals(decimals),
         minimum=low,
         maximum=high,
     )
+
+
+def _decimals(digits: int | None) -> int | None:
+    """The decimals of a second that a time has; None where it has all that there are."""
+    return None if digits is None or digits >= _MICROS else int(digits)
 
 
 def _range(data_type: str, column_type: str) -> tuple[int | None, int | None]:

@@ -14,6 +14,7 @@ from pymysql.converters import escape_string
 
 from schemas.change import Kind
 from worker.connectors.protocol import Column
+from worker.connectors.sql.clocks import clock_text
 from worker.connectors.sql.table import Batch
 
 _SPECIAL = ("\\", "'", '"', "\n", "\r", "\0", "\032")
@@ -55,6 +56,10 @@ def _timestamp(value: dt.datetime) -> str:
     return "'" + str(value.replace(tzinfo=None)) + "'"
 
 
+def _time(value: dt.time | dt.timedelta) -> str:
+    return "'" + clock_text(value) + "'"
+
+
 def _quoted(value: object) -> str:
     return "'" + str(value) + "'"
 
@@ -65,7 +70,7 @@ _FORMS: dict[Kind, Callable[[Any], str]] = {
     Kind.DECIMAL: _decimal,
     Kind.BYTES: _bytes,
     Kind.DATE: _quoted,
-    Kind.TIME: _quoted,
+    Kind.TIME: _time,
     Kind.TIMESTAMP: _timestamp,
     Kind.TIMESTAMP_TZ: _timestamp,
     Kind.UUID: _quoted,

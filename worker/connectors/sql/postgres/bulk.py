@@ -5,6 +5,7 @@ Stages live as long as the connection and are emptied by the commit. Counts come
 
 # ruff: noqa: S608  the parts of these statements are quoted names, our own words and numbers
 
+import datetime as dt
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -31,12 +32,14 @@ def _exact(expression: str, cast: str | None) -> str:
 
 FLAVOUR = Flavour(double_quoted, "IS NOT DISTINCT FROM", _exact, joins_in_update=False, parameter="%s")
 
+_CLOCK = (dt.timedelta(0), dt.timedelta(hours=24))
+
 
 class PostgresBulk:
     """The effects on one PostgreSQL connection, in the order that the write asks for them."""
 
     flavour = FLAVOUR
-    holds = Holds(far_dates=True, not_a_number=True, nul_in_text=False, arrays=True)
+    holds = Holds(far_dates=True, not_a_number=True, nul_in_text=False, arrays=True, clock=_CLOCK)
     errors = (psycopg.Error,)
 
     def __init__(self, connection: psycopg.Connection[Any]) -> None:

@@ -76,6 +76,8 @@ _KINDS = {
     "uuid": Kind.UUID,
     "bytea": Kind.BYTES,
 }
+_CLOCKS = frozenset({"time", "timetz", "timestamp", "timestamptz", "interval"})
+_DECIMALS, _MICROS = 0xFFFF, 6
 _RANGES = {
     "int2": (-(2**15), 2**15 - 1),
     "int4": (-(2**31), 2**31 - 1),
@@ -141,11 +143,12 @@ def _column(row: tuple[Any, ...]) -> Column:
         minimum=low,
         maximum=high,
         element=kind if element else None,
+        zoned=(element or type_name) == "timetz",
         **limits,
     )
 
 
-def _limits(type_name: str, modifier: int) -> dict[str, int]:
+def _limits(type_name: str, modifier: int) -> dict[str, Any]:
     if modifier < 0:
         return {"max_length": 63} if type_name == "name" else {}
     if type_name in {"varchar", "bpchar"}:
@@ -156,7 +159,8 @@ def _limits(type_name: str, modifier: int) -> dict[str, int]:
             "precision": ((modifier - 4) >> 16) & 0xFFFF,
             "scale": scale - 2048 if scale >= 1024 else scale,
         }
-    return {}
+    # The upper half of an interval's says which fields it has; a lower half of ones is no limit of the decimals.
+    return {"scale": modifier & _DECIMALS} if type_name in _CLOCKS and modifier & _DECIMALS < _MICROS else {}
 
 
 def _foreign_keys(connection: psycopg.Connection[Any], oid: int, side: str) -> Iterator[ForeignKey]:

@@ -13,6 +13,7 @@ from uuid import UUID
 
 from schemas.change import FarDate, FarTimestamp, Kind, Unbounded
 from worker.connectors.protocol import Column
+from worker.connectors.sql.clocks import clock_text
 from worker.connectors.sql.exact import DAY_US
 from worker.connectors.sql.table import Batch
 
@@ -94,7 +95,7 @@ def _plain(value: Any, kind: Kind) -> str:
     match value:
         case bytes():
             return "\\x" + value.hex()
-        case dt.timedelta():
+        case dt.timedelta() if kind is not Kind.TIME:
             return interval_text(value)
         case str():
             return str(value)
@@ -159,7 +160,7 @@ _FORMS: dict[Kind, Callable[[Any], str]] = {
     Kind.DECIMAL: str,
     Kind.BOOLEAN: lambda value: _BOOLEANS[value],
     Kind.DATE: _date,
-    Kind.TIME: dt.time.isoformat,
+    Kind.TIME: clock_text,
     Kind.TIMESTAMP: _timestamp,
     Kind.TIMESTAMP_TZ: _timestamp,
     Kind.UUID: UUID.__str__,

@@ -7,7 +7,7 @@ from typing import Any
 
 from schemas.change import Kind
 from worker.connectors.protocol import Column
-from worker.connectors.sql.exact import duration_text
+from worker.connectors.sql.clocks import duration_text
 
 
 def bind(column: Column, values: Sequence[Any]) -> Sequence[Any]:

@@ -110,6 +110,7 @@ def _column(row: tuple[Any, ...], key: tuple[str, ...]) -> Column:
         scale=second if kind is Kind.DECIMAL else None,
         minimum=low,
         maximum=high,
+        zoned="TIMETZ" in declared,
     )
 
 

@@ -1,0 +1,97 @@
+# ruff: noqa: DTZ001  zone-less timestamps are part of what is tested
+"""Values that a database would silently store as other ones: they are refused, or cut as documented, never changed."""
+
+import datetime as dt
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from tests.contract.connectors.target import Target, codes, counts, put, written
+from worker.connectors.protocol import Connector
+
+
+def only(target: Target, dialect: str) -> None:
+    if target.dialect != dialect:
+        pytest.skip(f"only {dialect} has such columns")
+
+
+FRACTIONS = {
+    "postgres": ("at timestamp(0), seen timestamptz(3), clock time(0), part timestamp(1)"),
+    "mariadb": ("at datetime, seen timestamp(3) null, clock time, part datetime(1)"),
+}
+
+
+def test_a_fraction_of_a_second_that_does_not_fit_is_cut_and_never_rounded_up(server: Target) -> None:
+    server.execute(f"create table thing (id int primary key, {FRACTIONS[server.dialect]})")
+    late, clock = dt.datetime(2024, 1, 31, 23, 59, 59, 999_999), dt.time(23, 59, 59, 700_000)
+    row = (1, late, late.replace(tzinfo=dt.UTC), clock, late)
+    connector = server.open()
+    columns = ("id", "at", "seen", "clock", "part")
+
+    assert counts(connector.write(put("thing", columns, row))) == (1, 0, 0, 0)
+    assert counts(connector.write(put("thing", columns, row))) == (0, 0, 1, 0)
+    (found,) = server.rows("select at, seen, clock, part from thing")
+    assert str(found[0]) == "2024-01-31 23:59:59"
+    assert str(found[1]).startswith("2024-01-31 23:59:59.999000")
+    assert str(found[2]) == "23:59:59"
+    assert str(found[3]) == "2024-01-31 23:59:59.900000"
+
+
+CLOCKS = {
+    "postgres": (
+        ["24:00:00"],
+        [dt.timedelta(hours=24)],
+        [dt.timedelta(hours=24, microseconds=1), -dt.timedelta(1)],
+    ),
+    "mariadb": (
+        ["30:00:00", "-02:30:00.500000", "838:59:59"],
+        [
+            dt.timedelta(hours=30),
+            -dt.timedelta(hours=2, minutes=30, seconds=0.5),
+            dt.timedelta(seconds=3_020_399),
+        ],
+        [dt.timedelta(hours=839), -dt.timedelta(hours=839)],
+    ),
+    "sqlite": ([], [], [dt.timedelta(hours=24), -dt.timedelta(hours=1)]),
+}
+
+
+def test_a_time_beyond_the_day_is_kept_as_far_as_the_database_goes(
+    target: Target, connector: Connector
+) -> None:
+    target.execute(
+        "create table thing (id int primary key, v time(6))",
+        "create table other (id int primary key, v time(6))",
+    )
+    shown, held, refused = CLOCKS[target.dialect]
+    rows = list(enumerate([*held, *refused]))
+
+    answer = connector.write(put("thing", ("id", "v"), *rows))
+
+    assert codes(answer) == dict.fromkeys(range(len(held), len(rows)), "out_of_range")
+    texts = [row[0] for row in target.rows("select cast(v as char(20)) from thing order by id")]
+    assert [text.strip().removesuffix(".000000") for text in texts] == shown
+    assert counts(connector.write(put("thing", ("id", "v"), *rows)))[:3] == (0, 0, len(held))
+
+
+def test_a_time_with_a_zone_is_read_as_utc(target: Target, connector: Connector) -> None:
+    target.execute("create table thing (id int primary key, v time)")
+    east = dt.timezone(dt.timedelta(hours=2))
+
+    connector.write(put("thing", ("id", "v"), (1, dt.time(1, tzinfo=east)), (2, dt.time(12, tzinfo=dt.UTC))))
+
+    assert [str(value) for (value,) in target.rows("select v from thing order by id")] == [
+        "23:00:00",
+        "12:00:00",
+    ]
+
+
+def test_a_time_with_a_zone_keeps_it_where_the_column_does(target: Target, connector: Connector) -> None:
+    only(target, "postgres")
+    target.execute("create table thing (id int primary key, v timetz, w timetz[])")
+    time = dt.time(1, tzinfo=dt.timezone(dt.timedelta(hours=2)))
+
+    connector.write(put("thing", ("id", "v", "w"), (1, time, [time])))
+
+    assert target.rows("select v::text, w::text from thing") == [("01:00:00+02", "{01:00:00+02}")]
