@@ -1,6 +1,6 @@
 """What every connector offers the worker: describe an entity, write to it in bulk, check the access."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -14,6 +14,7 @@ class Column:
 
     `max_length` in characters (bytes for Kind.BYTES). `minimum`/`maximum` bound integers. `element` is the
     kind of an array's members. `scale` counts the decimals of a decimal or of a time's seconds. `zoned`: a time of day with a zone.
+    `misread` is asked about values that the app may silently take for others: it says in words what is held instead, nothing where all is well.
     """
 
     name: str
@@ -28,6 +29,7 @@ class Column:
     maximum: int | None = None
     element: Kind | None = None
     zoned: bool = False
+    misread: Callable[[Any], str] | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,6 +16,45 @@ def only(target: Target, dialect: str) -> None:
         pytest.skip(f"only {dialect} has such columns")
 
 
+@pytest.mark.parametrize(
+    ("declared", "held", "refused"),
+    [
+        ("enum('small','medium','it''s')", ["small", "MEDIUM", "it's"], ["2", " 2", "0", "+1", "007"]),
+        ("enum('10','20')", ["10", "20"], ["1", "2"]),
+        ("set('a','b','c')", ["a,c", "b", ""], ["3", "5"]),
+        ("year", [0, 1901, 2155, "1999"], [99, 5, 1]),
+    ],
+)
+def test_a_number_that_mariadb_would_take_for_another_value_is_refused(
+    target: Target, connector: Connector, declared: str, held: list[Any], refused: list[Any]
+) -> None:
+    only(target, "mariadb")
+    target.execute(f"create table thing (id int primary key, v {declared})")
+    rows = list(enumerate([*held, *refused]))
+
+    answer = connector.write(put("thing", ("id", "v"), *rows))
+
+    assert codes(answer) == dict.fromkeys(range(len(held), len(rows)), "out_of_range")
+    shown = [value.lower() for (value,) in target.rows("select cast(v as char) from thing order by id")]
+    assert shown == ["0000" if value == 0 else str(value).lower() for value in held]
+
+
+@pytest.mark.parametrize("declared", ["string", "enum", "json"])
+def test_text_that_sqlite_would_take_for_a_number_is_refused_unless_it_stays_the_same(
+    target: Target, connector: Connector, declared: str
+) -> None:
+    only(target, "sqlite")
+    target.execute(f"create table thing (id int primary key, v {declared})")
+    held = ["7", "-12", "1.5", "x", "1,5", "0x1F", str(2**63 - 1)]
+    refused = ["007", "1e5", "1.0", "1.10", "-0", "+1", " 7", ".5", "5.", "12345678901234567890123"]
+    rows = list(enumerate([*held, *refused]))
+
+    answer = connector.write(put("thing", ("id", "v"), *rows))
+
+    assert codes(answer) == dict.fromkeys(range(len(held), len(rows)), "out_of_range")
+    assert target.rows("select cast(v as text) from thing order by id") == [(value,) for value in held]
+
+
 FRACTIONS = {
     "postgres": ("at timestamp(0), seen timestamptz(3), clock time(0), part timestamp(1)"),
     "mariadb": ("at datetime, seen timestamp(3) null, clock time, part datetime(1)"),

@@ -51,6 +51,8 @@ def fit_value(value: Any, column: Column, holds: Holds) -> Any:
     fitted = _FIT[column.kind](value, column, holds)
     if column.scale is not None and column.kind in _CLOCKS:
         fitted = cut(fitted, column.scale)
+    if column.misread is not None and (held := column.misread(fitted)):
+        raise UnfitError("out_of_range", limit=held)
     return fitted
 
 

@@ -61,7 +61,11 @@ def _fits(column: Column, values: Sequence[Any], required: bool, holds: Holds) -
             return False
         types.discard(NoneType)
         present = [value for value in values if value is not None]
-    return not types or (types <= _PLAIN[column.kind] and _FITS[column.kind](column, present, holds))
+    return not types or (
+        types <= _PLAIN[column.kind]
+        and _FITS[column.kind](column, present, holds)
+        and not (column.misread and any(map(column.misread, present)))
+    )
 
 
 def _fit_values(

@@ -1,6 +1,8 @@
 """Read a table's description from the information schema of MariaDB or MySQL."""
 
-from collections.abc import Iterable
+import re
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from itertools import groupby
 from operator import itemgetter
 from typing import Any
@@ -54,6 +56,8 @@ _KINDS = {
     "json": Kind.JSON,
 }
 _MICROS = 6
+_NUMBER = re.compile(r"\s*[+-]?\d+\s*", re.ASCII)
+_MEMBER = re.compile(r"'((?:[^']|'')*)'")
 _BITS = {"tinyint": 8, "smallint": 16, "mediumint": 24, "int": 32, "bigint": 64}
 
 
@@ -120,12 +124,34 @@ def _column(row: tuple[Any, ...]) -> Column:
         scale=int(scale) if exact else _decimals(decimals),
         minimum=low,
         maximum=high,
+        misread=_misread(data_type, column_type),
     )
 
 
 def _decimals(digits: int | None) -> int | None:
     """The decimals of a second that a time has; None where it has all that there are."""
     return None if digits is None or digits >= _MICROS else int(digits)
+
+
+@dataclass(frozen=True, slots=True)
+class _Members:
+    """The members of an ENUM or a SET: a text that is none, but a number, would be taken for the number of one."""
+
+    members: frozenset[str]
+
+    def __call__(self, value: str) -> str:
+        mistaken = _NUMBER.fullmatch(value) and value.rstrip(" ") not in self.members
+        return "its members by name, not by number" if mistaken else ""
+
+
+def _short_year(value: int) -> str:
+    return "the years 1901 to 2155, and 0" if 0 < value < 1901 else ""
+
+
+def _misread(data_type: str, column_type: str) -> Callable[[Any], str] | None:
+    if data_type in {"enum", "set"}:
+        return _Members(frozenset(found.replace("''", "'") for found in _MEMBER.findall(column_type)))
+    return _short_year if data_type == "year" else None
 
 
 def _range(data_type: str, column_type: str) -> tuple[int | None, int | None]:

@@ -42,6 +42,8 @@ _KINDS = (
     ("CHAR", Kind.TEXT),
     ("CLOB", Kind.TEXT),
     ("TEXT", Kind.TEXT),
+    ("STRING", Kind.TEXT),
+    ("ENUM", Kind.TEXT),
     ("BLOB", Kind.BYTES),
     ("BYTEA", Kind.BYTES),
     ("BINARY", Kind.BYTES),
@@ -52,6 +54,11 @@ _KINDS = (
     ("DEC", Kind.DECIMAL),
 )
 _BITS = {"TINYINT": 8, "SMALLINT": 16, "INT2": 16, "MEDIUMINT": 24, "INT4": 32}
+# Columns declared as these keep text as text; others that we take for text make a number of what looks like one.
+_AS_TEXT = re.compile("CHAR|CLOB|TEXT|BLOB")
+_INTEGER = re.compile(r"-?\d{1,40}", re.ASCII)
+_NUMBER = re.compile(r"\s*[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?\s*", re.ASCII | re.IGNORECASE)
+_EXACT_DIGITS = 15
 _LIMITS = re.compile(r"\(\s*(\d+)\s*(?:,\s*(\d+)\s*)?\)")
 
 
@@ -111,7 +118,19 @@ def _column(row: tuple[Any, ...], key: tuple[str, ...]) -> Column:
         minimum=low,
         maximum=high,
         zoned="TIMETZ" in declared,
+        misread=_number if kind in {Kind.TEXT, Kind.JSON} and not _AS_TEXT.search(declared) else None,
     )
+
+
+def _number(text: str) -> str:
+    """Say that a text becomes a number that is written in another way: such columns hold what looks like one as one."""
+    if not _NUMBER.fullmatch(text):
+        return ""
+    if _INTEGER.fullmatch(text):
+        same = text == str(int(text)) and -(2**63) <= int(text) < 2**63
+    else:
+        same = len(text) <= _EXACT_DIGITS and text == str(float(text)) and not float(text).is_integer()
+    return "" if same else "text, unless it looks like a number"
 
 
 def _range(declared: str) -> tuple[int, int]:
