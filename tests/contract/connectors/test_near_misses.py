@@ -77,6 +77,35 @@ def test_a_fraction_of_a_second_that_does_not_fit_is_cut_and_never_rounded_up(se
     assert str(found[3]) == "2024-01-31 23:59:59.900000"
 
 
+@pytest.mark.parametrize(
+    ("declared", "value"),
+    [
+        ("inner_amount", Decimal("1.505")),
+        ("outer_amount", Decimal("1.505")),
+        ("outer_amount[]", [Decimal("1.505")]),
+        ("amounts", [Decimal("1.505")]),
+        ("outer_amount", None),
+    ],
+)
+def test_a_domain_has_the_limits_of_all_domains_below_it(
+    target: Target, connector: Connector, declared: str, value: Any
+) -> None:
+    only(target, "postgres")
+    target.execute(
+        "create domain inner_amount as numeric(6,2)",
+        "create domain middle_amount as inner_amount not null",
+        "create domain outer_amount as middle_amount check (value > 0)",
+        "create domain amounts as numeric(6,2)[]",
+        f"create table thing (id int primary key, v {declared})",
+    )
+
+    answer = written(connector.write(put("thing", ("id", "v"), (1, value))))
+
+    assert codes(answer) == {0: "required_missing" if value is None else "out_of_range"}
+    assert answer.splits == 0
+    assert answer.row_faults[0].exception_type is None, "before the database has seen it"
+
+
 CLOCKS = {
     "postgres": (
         ["24:00:00"],

@@ -15,17 +15,24 @@ select c.oid, n.nspname, c.relname, c.relkind = 'r' from pg_catalog.pg_class c j
 where c.relkind in ('r', 'p', 'v', 'f') and c.relname = %(table)s
 and (n.nspname = %(schema)s or %(schema)s::text is null and pg_catalog.pg_table_is_visible(c.oid)) limit 1"""
 
-# A domain is described by the type below it; whether it takes null is a matter of both.
+# A domain or an array is described by the type at the bottom of it; whether it takes null is a matter of all domains on the way.
 _COLUMNS = """
-select a.attname, coalesce(b.typname, t.typname), coalesce(nullif(a.atttypmod, -1), nullif(t.typtypmod, -1), -1),
-       a.attnotnull or t.typnotnull, a.atthasdef or a.attidentity <> '' or t.typdefault is not null,
-       a.attgenerated <> '', a.attidentity = 'a', e.typname,
-       coalesce(l.collisdeterministic, true)
-from pg_catalog.pg_attribute a join pg_catalog.pg_type t on t.oid = a.atttypid
-left join pg_catalog.pg_type b on t.typtype = 'd' and b.oid = t.typbasetype
-left join pg_catalog.pg_type e on e.oid = coalesce(b.typelem, t.typelem) and coalesce(b.typcategory, t.typcategory) = 'A'
+with recursive part (attnum, step, oid, modifier, in_array) as (
+  select attnum, 1, atttypid, atttypmod, false from pg_catalog.pg_attribute where attrelid = %(oid)s
+  union all
+  select p.attnum, p.step + 1, case when t.typtype = 'd' then t.typbasetype else t.typelem end,
+         coalesce(nullif(p.modifier, -1), t.typtypmod), p.in_array or t.typtype <> 'd'
+  from part p join pg_catalog.pg_type t on t.oid = p.oid
+  where t.typtype = 'd' or t.typcategory = 'A' and t.typelem <> 0)
+select a.attname, (array_agg(t.typname order by p.step desc))[1], (array_agg(p.modifier order by p.step desc))[1],
+       a.attnotnull or bool_or(t.typnotnull and not p.in_array),
+       a.atthasdef or a.attidentity <> '' or bool_or(t.typdefault is not null and not p.in_array),
+       a.attgenerated <> '', a.attidentity = 'a', bool_or(p.in_array), coalesce(bool_and(l.collisdeterministic), true)
+from part p join pg_catalog.pg_attribute a on a.attrelid = %(oid)s and a.attnum = p.attnum
+join pg_catalog.pg_type t on t.oid = p.oid
 left join pg_catalog.pg_collation l on l.oid = a.attcollation
-where a.attrelid = %(oid)s and a.attnum > 0 and not a.attisdropped order by a.attnum"""
+where a.attrelid = %(oid)s and a.attnum > 0 and not a.attisdropped
+group by a.attrelid, a.attnum, a.attname, a.attnotnull, a.atthasdef, a.attidentity, a.attgenerated order by a.attnum"""
 
 _UNIQUE = """
 select i.relname, array(select a.attname from unnest(x.indkey[:x.indnkeyatts - 1]) with ordinality k(n, o)
@@ -111,7 +118,7 @@ def describe(connection: psycopg.Connection[Any], entity: str) -> Table | None:
         foreign_keys=tuple(_foreign_keys(connection, oid, "f.conrelid")),
         referenced_by=tuple(_foreign_keys(connection, oid, "f.confrelid")),
         checks=tuple(Check(*row) for row in connection.execute(_CHECKS, {"oid": oid})),
-        inexact={row[0]: "text" for row in rows if not _compares_exactly(row[1], row[7], row[8])},
+        inexact={row[0]: "text" for row in rows if not _compares_exactly(row[1], row[8])},
         always_identity=frozenset(row[0] for row in rows if row[6]),
         fingerprint=first,
         plain=plain,
@@ -125,25 +132,25 @@ def fingerprint(connection: psycopg.Connection[Any], name: str) -> str:
     return str(row[0]) if row else ""
 
 
-def _compares_exactly(type_name: str, element: str | None, deterministic: bool) -> bool:
-    return deterministic and (element or type_name) in _EXACT
+def _compares_exactly(type_name: str, deterministic: bool) -> bool:
+    return deterministic and type_name in _EXACT
 
 
 def _column(row: tuple[Any, ...]) -> Column:
-    name, type_name, modifier, not_null, has_default, generated, _always, element, _deterministic = row
-    kind = _KINDS.get(element or type_name, Kind.UNKNOWN)
-    limits = _limits(element or type_name, modifier)
-    low, high = _RANGES.get(element or type_name, (None, None))
+    name, type_name, modifier, not_null, has_default, generated, _always, is_array, _deterministic = row
+    kind = _KINDS.get(type_name, Kind.UNKNOWN)
+    limits = _limits(type_name, modifier)
+    low, high = _RANGES.get(type_name, (None, None))
     return Column(
         name=name,
-        kind=Kind.ARRAY if element else kind,
+        kind=Kind.ARRAY if is_array else kind,
         nullable=not not_null,
         has_default=has_default,
         generated=generated,
         minimum=low,
         maximum=high,
-        element=kind if element else None,
-        zoned=(element or type_name) == "timetz",
+        element=kind if is_array else None,
+        zoned=type_name == "timetz",
         **limits,
     )
 
