@@ -8,6 +8,21 @@ from worker.connectors.protocol import Connector, Description
 
 COLUMNS = ("id", "name", "code", "qty", "parent")
 
+GUARD = {
+    "postgres": (
+        "create function guard() returns trigger language plpgsql as "
+        "$$ begin if new.qty = 7 then raise exception 'no'; end if; return new; end $$",
+        "create trigger guard before insert on thing for each row execute function guard()",
+    ),
+    "mariadb": (
+        "create trigger guard before insert on thing for each row "
+        "begin if new.qty = 7 then signal sqlstate '45000' set message_text = 'no'; end if; end",
+    ),
+    "sqlite": (
+        "create trigger guard before insert on thing when new.qty = 7 begin select raise(abort, 'no'); end",
+    ),
+}
+
 
 def make(target: Target) -> None:
     target.execute(
@@ -42,6 +57,29 @@ def test_orphans_and_duplicates_are_found_without_halving(target: Target, connec
     assert answer.splits == 0
 
 
+def test_a_row_is_no_duplicate_of_one_that_is_refused_itself(target: Target, connector: Connector) -> None:
+    make(target)
+    target.execute("alter table thing add other varchar(9)", "create unique index uq_other on thing (other)")
+    target.execute("insert into thing (id, name, other) values (9, 'ok', 'taken')")
+    columns = ("id", "name", "code", "other")
+
+    answer = connector.write(put("thing", columns, (1, "ok", "x", "taken"), (2, "ok", "x", "free")))
+
+    assert codes(answer) == {0: "duplicate_key"}
+    assert target.rows("select id, code from thing order by id") == [(2, "x"), (9, None)]
+
+
+def test_a_row_is_no_duplicate_of_one_that_a_trigger_refuses(target: Target, connector: Connector) -> None:
+    make(target)
+    target.execute(*GUARD[target.dialect])
+    rows = [(1, "ok", "x", 7, 1), (2, "ok", "x", 1, 1), (3, "ok", "x", 1, 1), (4, "ok", "y", 1, 1)]
+
+    answer = connector.write(put("thing", COLUMNS, *rows))
+
+    assert codes(answer) == {0: "rejected_by_app", 2: "duplicate_key"}
+    assert target.rows("select id from thing order by id") == [(2,), (4,)]
+
+
 def test_rows_against_a_check_are_found_without_halving(server: Target) -> None:
     make(server)
     rows = [(number, "ok", None, 13 if number % 50 == 0 else 1, 1) for number in range(200)]
@@ -55,21 +93,7 @@ def test_rows_against_a_check_are_found_without_halving(server: Target) -> None:
 
 def test_the_halving_finds_what_nothing_explains(target: Target, connector: Connector) -> None:
     make(target)
-    trigger = {
-        "postgres": (
-            "create function guard() returns trigger language plpgsql as "
-            "$$ begin if new.qty = 7 then raise exception 'no'; end if; return new; end $$",
-            "create trigger guard before insert on thing for each row execute function guard()",
-        ),
-        "mariadb": (
-            "create trigger guard before insert on thing for each row "
-            "begin if new.qty = 7 then signal sqlstate '45000' set message_text = 'no'; end if; end",
-        ),
-        "sqlite": (
-            "create trigger guard before insert on thing when new.qty = 7 begin select raise(abort, 'no'); end",
-        ),
-    }
-    target.execute(*trigger[target.dialect])
+    target.execute(*GUARD[target.dialect])
     rows = [(number, "ok", None, 7 if number in {3, 77} else 1, 1) for number in range(128)]
 
     answer = written(connector.write(put("thing", COLUMNS, *rows)))

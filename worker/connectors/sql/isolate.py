@@ -53,17 +53,25 @@ class Isolation:
         held = self._referenced(asked=bool(len(drops)))
         free = drops.without(frozenset(held))
         self._in_parts(free, self._delete, self.delete_faults)
-        batch = self._staged(batch, self.bulk.stage, self.row_faults)
-        batch = self._unlocked(batch, self.plan.stage, self.row_faults)
-        for fault, numbers in self._impossible() if len(batch) else ():
-            self._refuse(self.plan.stage, numbers, fault, self.row_faults)
-        batch = batch.without(frozenset(self.row_faults))
-        self._in_parts(batch, self._merge, self.row_faults)
+        self._write_rows(batch)
         if held:
             still = self._referenced(asked=True)
             self._refuse_drops(held, still)
             freed = drops.only([number for number in held if number not in still])
             self._in_parts(freed, self._delete, self.delete_faults)
+
+    def _write_rows(self, batch: Batch) -> None:
+        batch = self._staged(batch, self.bulk.stage, self.row_faults)
+        batch = self._unlocked(batch, self.plan.stage, self.row_faults)
+        batch = self._possible(batch)
+        twins = batch.only(self._twins() if len(batch) else [])
+        first = batch.without(frozenset(twins.numbers))
+        self._in_parts(first, self._merge, self.row_faults)
+        if len(twins):
+            # What is written by now counts as the table's.
+            self.bulk.unstage(self.plan.stage, first.numbers)
+            twins = self._possible(self._staged(twins, self.bulk.stage, self.row_faults))
+            self._in_parts(twins, self._merge, self.row_faults, singly=True)
 
     def _delete(self, low: int, high: int, rows: int) -> Counts:
         deleted = self.bulk.delete(self.plan, low, high)
@@ -88,10 +96,16 @@ class Isolation:
         return batch.without(frozenset(faults))
 
     def _in_parts(
-        self, batch: Batch, act: Callable[[int, int, int], Counts], faults: dict[int, Fault]
+        self,
+        batch: Batch,
+        act: Callable[[int, int, int], Counts],
+        faults: dict[int, Fault],
+        *,
+        singly: bool = False,
     ) -> None:
         failed: list[int] = []
-        parts = [(0, len(batch))] if len(batch) else []
+        step = 1 if singly else max(1, len(batch))
+        parts = [(start, start + step) for start in reversed(range(0, len(batch), step))]
         while parts:
             start, stop = parts.pop()
             diagnosis = self._act(batch, start, stop, act)
@@ -203,6 +217,12 @@ class Isolation:
             if number in still:
                 self.delete_faults[number] = still_referenced(still[number])
 
+    def _possible(self, batch: Batch) -> Batch:
+        """Return the rows that no query finds impossible."""
+        for fault, numbers in self._impossible() if len(batch) else ():
+            self._refuse(self.plan.stage, numbers, fault, self.row_faults)
+        return batch.without(frozenset(self.row_faults))
+
     def _impossible(self) -> Iterator[tuple[Fault, list[int]]]:
         flavour, plan = self.bulk.flavour, self.plan
         for foreign in plan.table.foreign_keys:
@@ -211,8 +231,18 @@ class Isolation:
         for check in plan.table.checks:
             yield Fault("rejected_by_app", {"constraint": check.name}), self._query(sql.unruly(plan, check))
         for index in plan.other_unique:
-            yield duplicate_key(index), self._query(sql.twins(flavour, plan, index))
             yield duplicate_key(index), self._query(sql.taken(flavour, plan, index))
+
+    def _twins(self) -> list[int]:
+        """Put aside the rows whose unique value an earlier one has: they go in if that one does not."""
+        found: list[int] = []
+        for index in self.plan.other_unique:
+            numbers = self._query(sql.twins(self.bulk.flavour, self.plan, index))
+            if numbers:
+                self.found_by_query = True
+                self.bulk.unstage(self.plan.stage, numbers)
+                found += numbers
+        return found
 
     def _refuse(self, stage: str, numbers: Sequence[int], fault: Fault, faults: dict[int, Fault]) -> None:
         fresh = [number for number in numbers if number not in faults]
