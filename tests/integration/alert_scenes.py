@@ -70,7 +70,7 @@ SECOND = 'job="instep-worker",instance="w2"'
 STAND_BY = 'job="instep-sink",instance="s2"'
 TOO_LONG, CHANGES = 'code="too_long"', 'outcome="modified"'
 PAUSED, PAUSED_ERRORS = 'app="crm"', 'app="(errors topic)"'
-ACKNOWLEDGED, READ = 'result="acknowledged"', 'type="failed",result="new"'
+ACKNOWLEDGED, REFUSED, READ = 'result="acknowledged"', 'result="error"', 'type="failed",result="new"'
 QUARANTINED, UNCONFIRMED, OLDEST = 'result="quarantined"', 'state="unconfirmed"', "instep_oldest_open"
 FAILED_AGAIN, CONFIRMED = 'instep_replays_total{*"failed_again"', 'instep_replays_total{*"resolved"'
 
@@ -180,8 +180,23 @@ SCENES = [
     Scene("an app is away for a moment", {PAUSED: "0x30 1x3 0x"}, {33: set(), 36: set()}),
     Scene(
         "the error topic takes nothing",
-        {PAUSED_ERRORS: "30:1x", 'result="error"': "30:0+1x", CHANGES: "30:18000x"},
-        {29: set(), 32: {"InstepErrorTopicRefuses/page"}, 90: {"InstepErrorTopicRefuses/page"}},
+        {PAUSED_ERRORS: "30:1x", REFUSED: "30:0+1x", CHANGES: "30:18000x"},
+        {31: set(), 33: {"InstepErrorTopicRefuses/page"}, 90: {"InstepErrorTopicRefuses/page"}},
+    ),
+    Scene(
+        "the error topic refuses once and then takes it",
+        {PAUSED_ERRORS: "0x30 1x1 0x", REFUSED: "0x30 1 3x"},
+        {33: set(), 39: set(), 45: set()},
+    ),
+    Scene(
+        "the brokers start anew, one after the other",
+        {REFUSED: "0x30 1x4 2x3 3x"},
+        {36: set(), 42: set(), 44: set(), 60: set()},
+    ),
+    Scene(
+        "the error topic refuses again and again, and takes it each time",
+        {REFUSED: "30:1+1x"},
+        {45: set(), 53: {"InstepErrorTopicRefuses/page"}, 90: {"InstepErrorTopicRefuses/page"}},
     ),
     Scene(
         "events are told and never arrive",
