@@ -268,7 +268,11 @@ def _checked(bulk: Bulk, plan: Plan, write: Write) -> tuple[Batch, Batch, dict[i
     key = frozenset(plan.key)
     columns = plan.table.columns
     rows = [tuple(row[place] for place in plan.picks) for row in write.rows] if plan.narrows else write.rows
-    batch, row_faults = check([columns[name] for name in plan.columns], rows, key, bulk.holds)
+    described = [columns[name] for name in plan.columns]
+    if plan.table.triggered:
+        # A trigger may fill what is null.
+        described = [replace(column, nullable=True) for column in described]
+    batch, row_faults = check(described, rows, key, bulk.holds)
     drops, absent = check([columns[name] for name in plan.key], write.deletes, key, bulk.holds)
     delete_faults = {
         number: fault for number, fault in absent.items() if fault.code in {"wrong_type", "required_missing"}

@@ -52,7 +52,8 @@ class Table:
 
     `name` is quoted. `inexact` are columns that compare equal though they differ (or not at all), by the type that
     makes the comparison exact. `always_identity` are columns that the database insists on numbering. `plain` is false for a view, a partitioned
-    or a foreign table, and in SQLite for one that can leave rows out.
+    or a foreign table, and in SQLite for one that can leave rows out. `triggered` says that triggers may complete a
+    row before the rules of the table look at it.
     """
 
     name: str
@@ -65,6 +66,7 @@ class Table:
     always_identity: frozenset[str] = frozenset()
     fingerprint: str = ""
     plain: bool = True
+    triggered: bool = False
     schema: str = ""
 
     @property

@@ -205,7 +205,9 @@ class MariadbBulk:
         index = f", KEY ({sql.names(FLAVOUR, plan.key)})" if indexable else ""
         self._execute(
             f"CREATE TEMPORARY TABLE {name} (PRIMARY KEY (_n){index}) ENGINE=InnoDB AS "
-            f"SELECT 0 AS _n, {sql.names(FLAVOUR, columns)} FROM {plan.table.name} LIMIT 0"
+            f"SELECT 0 AS _n, {sql.names(FLAVOUR, columns, 't')} "
+            # Joined from outside, so that the stage takes null in every column.
+            f"FROM (SELECT 1) o LEFT JOIN {plan.table.name} t ON FALSE LIMIT 0"
         )
         self._stages.add(name)
 

@@ -36,6 +36,10 @@ where {side} order by k.table_schema, k.table_name, k.constraint_name, k.ordinal
 _CHECKS = """
 select constraint_name, check_clause from information_schema.check_constraints
 where constraint_schema = %s and table_name = %s order by constraint_name"""
+# Whoever may not make triggers is shown none.
+_TRIGGERED = """
+select 1 from information_schema.triggers where event_object_schema = %s and event_object_table = %s
+and action_timing = 'BEFORE' and event_manipulation <> 'DELETE' limit 1"""
 _OF_CHILD = "k.table_schema = %s and k.table_name = %s and k.referenced_table_name is not null"
 _OF_PARENT = "k.referenced_table_schema = %s and k.referenced_table_name = %s"
 
@@ -89,6 +93,7 @@ def describe(connection: "Connection[Any]", entity: str, *, is_mariadb: bool) ->
         inexact={row[0]: "binary" for row in rows if row[9] is not None},
         fingerprint=first,
         plain=bool(plain),
+        triggered=bool(_rows(connection, _TRIGGERED, (schema, table))),
         schema=schema,
     )
 

@@ -56,6 +56,11 @@ _CHECKS = """
 select conname, pg_catalog.pg_get_expr(conbin, conrelid) from pg_catalog.pg_constraint
 where contype = 'c' and convalidated and conrelid = %(oid)s order by conname"""
 
+# Those for each row, before an insert or an update, that are switched on.
+_TRIGGERED = """
+select exists (select from pg_catalog.pg_trigger where tgrelid = %(oid)s and not tgisinternal
+  and tgtype & 3 = 3 and tgtype & 20 <> 0 and tgenabled in ('O', 'A'))"""
+
 # It is asked for in every write, so by indexes only; a foreign key of a child shows in our triggers.
 _FINGERPRINT = """
 select concat_ws('/', t.oid,
@@ -122,6 +127,7 @@ def describe(connection: psycopg.Connection[Any], entity: str) -> Table | None:
         always_identity=frozenset(row[0] for row in rows if row[6]),
         fingerprint=first,
         plain=plain,
+        triggered=(connection.execute(_TRIGGERED, {"oid": oid}).fetchone() or (False,))[0],
         schema=schema,
     )
 

@@ -21,6 +21,7 @@ _COLUMNS = 'select name, type, "notnull", dflt_value, pk, hidden from pragma_tab
 _INDEXES = """
 select l.name, i.name, i.coll, l.partial from pragma_index_list(?, ?) l, pragma_index_xinfo(l.name, ?) i
 where l."unique" and i.key order by l.origin <> 'pk', l.name, i.seqno"""
+_TRIGGERED = "select 1 from {schema}.sqlite_master where type = 'trigger' and tbl_name = ? collate nocase"
 _FOREIGN = """
 select m.name, f.id, f."table", f."from", f."to", f.on_delete
 from {schema}.sqlite_master m, pragma_foreign_key_list(m.name, ?) f
@@ -89,6 +90,8 @@ def describe(connection: sqlite3.Connection, entity: str) -> Table | None:
         inexact=dict.fromkeys(folded, "BINARY"),
         fingerprint=first,
         plain=bool(plain),
+        triggered=connection.execute(_TRIGGERED.format(schema=double_quoted(schema)), (table,)).fetchone()
+        is not None,
         schema=schema,
     )
 
