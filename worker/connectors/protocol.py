@@ -12,7 +12,7 @@ from worker.fault import Fault
 class Column:
     """One field of a target entity; a limit that is None is not known or does not exist.
 
-    `max_length` in characters (bytes for Kind.BYTES). `minimum`/`maximum` bound integers. `element` is the
+    `max_length` in characters (bytes for Kind.BYTES). `minimum`/`maximum` bound integers, and bits of an unknown kind. `element` is the
     kind of an array's members. `scale` counts the decimals of a decimal or of a time's seconds. `zoned`: a time of day with a zone.
     `misread` is asked about values that the app may silently take for others: it says in words what is held instead, nothing where all is well.
     """

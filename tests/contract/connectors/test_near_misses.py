@@ -163,3 +163,26 @@ def test_a_time_with_a_zone_keeps_it_where_the_column_does(target: Target, conne
     connector.write(put("thing", ("id", "v", "w"), (1, time, [time])))
 
     assert target.rows("select v::text, w::text from thing") == [("01:00:00+02", "{01:00:00+02}")]
+
+
+@pytest.mark.parametrize("value", ["B00000101", 5, "5"])
+def test_bits_are_written_into_bits(server: Target, value: Any) -> None:
+    server.execute("create table thing (id int primary key, v bit(8))")
+    connector = server.open()
+    if server.dialect == "postgres" and value != "B00000101":
+        pytest.skip("a number is no bits to PostgreSQL")
+
+    assert counts(connector.write(put("thing", ("id", "v"), (1, value)))) == (1, 0, 0, 0)
+    assert counts(connector.write(put("thing", ("id", "v"), (1, value)))) == (0, 0, 1, 0)
+    shown = {"postgres": "v::text", "mariadb": "lpad(bin(v), 8, '0')"}[server.dialect]
+    assert server.rows(f"select {shown} from thing") == [("00000101",)]
+
+
+def test_more_bits_than_the_column_has_are_refused(server: Target) -> None:
+    server.execute("create table thing (id int primary key, v bit(4))")
+
+    answer = server.open().write(put("thing", ("id", "v"), (1, "B00101"), (2, "B10000"), (3, "B0101")))
+
+    assert codes(answer) == (
+        {0: "wrong_type", 1: "wrong_type"} if server.dialect == "postgres" else {1: "out_of_range"}
+    )

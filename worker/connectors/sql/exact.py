@@ -368,7 +368,13 @@ def _member(item: Any, column: Column, member: Column, holds: Holds) -> Any:
     return fit_value(item, member, holds)
 
 
+_BITS = re.compile("B[01]+")
+
+
 def _unknown(value: Any, column: Column, holds: Holds) -> Any:
+    if column.maximum is not None:
+        bits = isinstance(value, str) and _BITS.fullmatch(value)
+        return _integer(int(value[1:], 2) if bits else value, column, holds)
     return bytes(value) if isinstance(value, bytes | bytearray) else _text(value, column, holds)
 
 

@@ -48,7 +48,7 @@ _KINDS = {
         ("char", "varchar", "tinytext", "text", "mediumtext", "longtext", "enum", "set", "inet4", "inet6"),
         Kind.TEXT,
     ),
-    **dict.fromkeys(("tinyint", "smallint", "mediumint", "int", "bigint", "year", "bit"), Kind.INTEGER),
+    **dict.fromkeys(("tinyint", "smallint", "mediumint", "int", "bigint", "year"), Kind.INTEGER),
     **dict.fromkeys(("float", "double"), Kind.FLOAT),
     **dict.fromkeys(("binary", "varbinary", "tinyblob", "blob", "mediumblob", "longblob"), Kind.BYTES),
     "decimal": Kind.DECIMAL,
@@ -113,7 +113,8 @@ def _rows(connection: "Connection[Any]", statement: str, values: tuple[Any, ...]
 
 def _column(row: tuple[Any, ...]) -> Column:
     name, data_type, column_type, length, digits, scale, nullable, has_default, generated, _, decimals = row
-    kind = _KINDS.get(data_type, Kind.UNKNOWN)
+    # Several bits come as text or as a number, which no kind of our own is.
+    kind = Kind.INTEGER if column_type == "bit(1)" else _KINDS.get(data_type, Kind.UNKNOWN)
     low, high = _range(data_type, column_type)
     exact = kind is Kind.DECIMAL
     # Bytes are counted for text, blob and their relatives, so for text it is no more than an upper bound.

@@ -28,7 +28,7 @@ def literal_rows(columns: Sequence[Column], batch: Batch, *, numbered: bool) -> 
 
 
 def _column(column: Column, values: Sequence[Any]) -> Iterable[str]:
-    form = _FORMS.get(column.kind)
+    form = str if column.maximum is not None else _FORMS.get(column.kind)
     if form is not None:
         return ["NULL" if value is None else form(value) for value in values]
     if any(isinstance(value, bytes) for value in values):
