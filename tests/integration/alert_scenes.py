@@ -42,6 +42,7 @@ HEALTHY: Mapping[str, str] = {
     f'instep_sink_hindered{{{SINK},part="kafka"}}': "0x",
     f"instep_sink_last_ingest_timestamp_seconds{{{SINK}}}": NOW,
     f"instep_worker_last_seen_timestamp_seconds{{{SINK},{CUSTOMERS}}}": NOW,
+    f"process_start_time_seconds{{{SINK}}}": "-86400x",
     f"instep_store_bytes{{{SINK}}}": f"{GIB}x",
     f"instep_store_limit_bytes{{{SINK}}}": f"{20 * GIB}x",
 }
@@ -65,6 +66,9 @@ class Scene:
 NO_WORKER = dict.fromkeys([name for name in HEALTHY if WORKER in name])
 WORKER_ENDS = {name: "30:stale" for name in NO_WORKER if not name.startswith("up")}
 SINK_ENDS = {name: "30:stale" for name in HEALTHY if SINK in name and not name.startswith("up")}
+STARTED, LAG = "process_start_time_seconds", "instep_sink_lag"
+SINK_GONE = {STARTED: "-86400x60 stale", LAG: "0x60 stale"}
+SINK_BACK = {STARTED: "-86400x60 stale _x89 9000x", LAG: "0x60 stale _x89 0x"}
 SEEN, INGESTED = "instep_worker_last_seen", "instep_sink_last_ingest"
 SECOND = 'job="instep-worker",instance="w2"'
 STAND_BY = 'job="instep-sink",instance="s2"'
@@ -153,7 +157,7 @@ SCENES = [
     ),
     Scene(
         "the sink reads nothing of what is there",
-        {"instep_sink_lag": "30:5+5x", SEEN: "30:1800x", INGESTED: "30:1800x"},
+        {LAG: "30:5+5x", SEEN: "30:1800x", INGESTED: "30:1800x"},
         {34: set(), 39: {"InstepIngestStalled/page", "InstepPathBroken/page"}},
     ),
     Scene(
@@ -165,7 +169,7 @@ SCENES = [
             f"instep_foreign_lag_records{{{SINK}}}": "0x30 5x",
         },
     ),
-    Scene("the sink is far behind and reads on", {"instep_sink_lag": "50000x"}, {60: set()}),
+    Scene("the sink is far behind and reads on", {LAG: "50000x"}, {60: set()}),
     # apps and the error topic
     Scene(
         "the target database is stopped",
@@ -205,8 +209,28 @@ SCENES = [
     ),
     Scene(
         "events are told and are yet to be read",
-        {ACKNOWLEDGED: "0+100x", READ: "0+80x", "instep_sink_lag": "0+20x"},
+        {ACKNOWLEDGED: "0+100x", READ: "0+80x", LAG: "0+20x"},
         {150: set(), 400: set()},
+    ),
+    Scene(
+        "the sink reads what waited for it while it was away",
+        {ACKNOWLEDGED: "5000x60 5000+100x90 14000x", **SINK_BACK, READ: "5000x60 stale _x89 9000x"},
+        {230: set(), 500: set(), 580: set()},
+    ),
+    Scene(
+        "another sink reads what waited while one was away",
+        {ACKNOWLEDGED: "5000x60 5000+100x90 14000x", **SINK_GONE, READ: "5000x60 stale"},
+        {230: set(), 500: set(), 580: set()},
+        more={
+            f'instep_sink_events_total{{{STAND_BY},type="failed",result="new"}}': "_x150 9000x",
+            f"instep_sink_lag_records{{{STAND_BY}}}": "_x150 0x",
+            f"process_start_time_seconds{{{STAND_BY}}}": "_x150 9000x",
+        },
+    ),
+    Scene(
+        "events never arrive at a sink that started anew",
+        {STARTED: "-60x", ACKNOWLEDGED: "0+100x", READ: "0+80x"},
+        {400: set(), 425: {"InstepErrorEventsLost/ticket"}},
     ),
     Scene("every event arrives", {ACKNOWLEDGED: "0+100x", READ: "0+100x"}, {150: set(), 400: set()}),
     Scene("changes are parked", {"instep_parked": "30:3x"}, {85: set(), 92: {"InstepParkedChanges/ticket"}}),
