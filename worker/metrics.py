@@ -133,9 +133,10 @@ class WorkerMetrics:
                 self.changes.labels(mapping, self._directions[mapping], outcome.value).inc(count)
 
     def settled(self, mapping: str, settled: Settled) -> None:
-        """Count failures, splits and retries of a round."""
+        """Count failures, splits and retries of a round; a replay that fails again is no other failed change."""
         for failure in settled.failures:
-            self.failures.labels(mapping, failure.category, failure.code).inc()
+            if failure.replay_id is None:
+                self.failures.labels(mapping, failure.category, failure.code).inc()
         if settled.splits:
             self.splits.labels(mapping).inc(settled.splits)
         for code, count in settled.retries.items():

@@ -190,8 +190,10 @@ def _remember_and_report(work: Round, applied: Applied, effects: Effects, *, las
     over = _over(work, unresolved)
     effects.send([*failed, *_answers(work, over, _only(applied.counts), now, effects.reporter)])
     effects.state.forget(mapping.name, [failure for _, failure, _ in over])
+    # a replay that does not write is a change that is counted already
     superseded = sum(each.replay is None for each in work.having(Verdict.SUPERSEDED))
-    counts = {**applied.counts, Outcome.FAILED: len(failed), Outcome.SUPERSEDED: superseded}
+    new = sum(each.replay is None for each, _ in faulty)
+    counts = {**applied.counts, Outcome.FAILED: new, Outcome.SUPERSEDED: superseded}
     return Settled(
         counts=counts,
         failures=failed,

@@ -18,6 +18,7 @@ HEALTHY: Mapping[str, str] = {
     f'instep_changes_total{{{WORKER},{CUSTOMERS},outcome="failed"}}': "0x",
     f'instep_failures_total{{{WORKER},{CUSTOMERS},category="data",code="too_long"}}': "0x",
     f'instep_failures_total{{{WORKER},{CUSTOMERS},category="data",code="reference_missing"}}': "0x",
+    f'instep_failures_total{{{WORKER},{CUSTOMERS},category="data",code="duplicate_key"}}': "0x",
     f'instep_failures_total{{{WORKER},{CUSTOMERS},category="transient",code="deadlock"}}': "0x",
     f'instep_failure_events_total{{{WORKER},result="acknowledged"}}': "0x",
     f'instep_failure_events_total{{{WORKER},result="error"}}': "0x",
@@ -256,6 +257,16 @@ SCENES = [
     ),
     Scene(
         "children come before their parents", {'code="reference_missing"': "0+20x"}, {60: set(), 120: set()}
+    ),
+    Scene(
+        "a few values are taken on a quiet evening",
+        {CHANGES: "0+5x", 'code="duplicate_key"': "30:12x"},
+        {32: set(), 60: set(), 120: set()},
+    ),
+    Scene(
+        "very many values are taken",
+        {CHANGES: "0+90000x", 'code="duplicate_key"': "0x1500 0+20x"},
+        {1495: set(), 1520: {"InstepErrorSpike/ticket"}},
     ),
     Scene("rows are locked", {'code="deadlock"': "0+20x"}, {60: set(), 120: set()}),
     Scene(

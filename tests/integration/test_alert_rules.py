@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 import yaml
 
-from schemas.catalogue import Category, Fixer, Scope, catalogue
+from schemas.catalogue import Category, catalogue
 from tests.integration.alert_scenes import SCENES, Scene, series_of
 from tests.services.missing import refuse
 from tests.unit.house import ROOT
@@ -105,13 +105,11 @@ def test_runbooks_say_what_it_means_where_to_look_and_what_to_do() -> None:
         assert headings == [f"# {page.stem}", "## Meaning", "## Look at", "## Do"]
 
 
-def test_what_heals_itself_is_left_out_of_the_error_ratios() -> None:
+def test_what_is_tried_again_by_itself_is_left_out_of_the_error_ratios() -> None:
     heals = {
         code.name
         for code in catalogue().values()
-        if code.fixer is Fixer.NOBODY
-        and code.scope is not Scope.APP
-        and code.category is not Category.TRANSIENT
+        if code.retry.schedule_s and code.category is not Category.TRANSIENT
     }
     ratios = [rule["expr"] for rule in rules() if "record" in rule]
     assert len(ratios) == 9

@@ -115,3 +115,23 @@ def test_how_many_changes_are_parked_is_told(tmp_path: Path) -> None:
         it.work(it.part(a_message(1, {"number": "C1", "name": "short", "credit": 2})))
 
         assert it.lane.world.metrics.parked.labels("customers")._value.get() == 1
+
+
+def test_a_change_that_fails_counts_once_however_often_its_replays_fail_again(tmp_path: Path) -> None:
+    with laned(tmp_path, "latest") as it:
+        message = a_message(0, {"number": "C1", "name": "much too long a name", "credit": 1})
+        it.work(it.part(message))
+        (failed,) = it.events
+        assert isinstance(failed, SyncFailed)
+        original = OriginalRecord(message.key, message.value)
+        request = a_request(0, failure=failed.failure_id, original=original)
+
+        it.work(it.translator.replays(it.mapping, [request], lambda _: None))
+
+        again = it.events[-1]
+        assert isinstance(again, SyncFailed)
+        assert again.attempt == 2
+        metrics = it.lane.world.metrics
+        assert metrics.failures.labels("customers", "data", "too_long")._value.get() == 1
+        assert metrics.changes.labels("customers", "forward", "failed")._value.get() == 1
+        assert it.lane.world.tally.of("customers")["failed"] == 1
