@@ -40,8 +40,8 @@ class WorkerConfig(Part):
     """How many changes at most are applied in one go."""
     metrics: Annotated[ListenAddress | None, _shown("127.0.0.1:9101")] = Address("127.0.0.1", 9101)
     """Where the worker serves its metrics, as host:port; null: nowhere."""
-    progress_s: Annotated[float, Field(ge=0.1, le=3600)] = 5
-    """How many seconds lie between two progress events."""
+    progress_s: Annotated[float, Field(ge=0.1, le=120)] = 5
+    """How many seconds lie between two progress events. The alerts take five minutes without one for a broken path."""
     name: Name | None = None
     """What this worker calls itself; left out: host name and process id."""
 

@@ -50,6 +50,7 @@ WRONG: list[tuple[dict[str, Any], str, str]] = [
     ({"worker.batch": 10**9}, "worker.batch", "must be at most 50000"),
     ({"worker.metrics": "9101"}, "worker.metrics", "must be host:port"),
     ({"worker.progress_s": 0}, "worker.progress_s", "must be at least 0.1"),
+    ({"worker.progress_s": 121}, "worker.progress_s", "must be at most 120"),
     ({"worker": []}, "worker", "must be a mapping"),
     ({"sink": None}, "sink", "must be a mapping"),
     ({"sink.retention": {"closed": "7 days"}}, "sink.retention.closed", "above 0 and a unit"),
