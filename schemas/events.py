@@ -14,6 +14,9 @@ FAILURE_HEADER = "instep-failure"
 # on what answers a replay: the sink reads such an event even in a flood of others
 REPLAY_HEADER = "instep-replay"
 
+# the clocks of two producers at most
+_CLOCKS_DIFFER_BY_MS = 600_000
+
 Headers = tuple[tuple[str, bytes | None], ...]
 
 
@@ -57,12 +60,24 @@ class RecordReference:
 
 @dataclass(frozen=True, slots=True)
 class Position:
-    """Where a change stands in its source topic; `timestamp_ms` is the broker's."""
+    """Where a change stands in its source topic; `timestamp_ms` is the message's, of the broker or of its producer."""
 
     topic: str
     partition: int
     offset: int
     timestamp_ms: int
+
+    def against(self, other: "Position") -> int | None:
+        """Return less than 0 where this stands before the other, 0 at the same place, more than 0 behind it.
+
+        None where nobody can tell: in different partitions, or of a topic that was deleted and made anew between the two, which
+        shows where the time says the opposite of the offset, and clocks alone do not differ so much.
+        """
+        if (self.topic, self.partition) != (other.topic, other.partition):
+            return None
+        behind, later_ms = self.offset - other.offset, self.timestamp_ms - other.timestamp_ms
+        of_one_topic = behind * later_ms > 0 or abs(later_ms) <= _CLOCKS_DIFFER_BY_MS
+        return behind if of_one_topic else None
 
 
 @dataclass(frozen=True, slots=True)

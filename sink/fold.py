@@ -320,9 +320,8 @@ class _Course:
         if resolution.failure_id == self.failure_id:
             return True
         mine, other = self.position, resolution.position
-        if mine is None or other is None or not _are_of_one_partition(mine, other):
-            return False
-        return other.offset >= mine.offset
+        behind = None if mine is None or other is None else other.against(mine)
+        return behind is not None and behind >= 0
 
     def _settle(self, replay_id: str, verdict: Verdict, code: str | None) -> None:
         self.settled.append(Settled(replay_id, verdict, code))
@@ -333,12 +332,5 @@ class _Course:
 
 
 def _is_before(position: Position | None, other: Position | None) -> bool:
-    if position is None or other is None:
-        return False
-    # a topic that was deleted and created again counts its offsets anew: then the time tells
-    older = position.offset < other.offset and position.timestamp_ms <= other.timestamp_ms
-    return older and _are_of_one_partition(position, other)
-
-
-def _are_of_one_partition(position: Position, other: Position) -> bool:
-    return (position.topic, position.partition) == (other.topic, other.partition)
+    behind = None if position is None or other is None else position.against(other)
+    return behind is not None and behind < 0

@@ -67,7 +67,7 @@ class Translator:
         translated = translate(mapping, decoded.changes, key_fields)
         changes: list[Change] = [*translated.candidates, *translated.broken]
         changes += [poison_change(mapping, message, fault, key_fields) for message, fault in decoded.poison]
-        superseded, alone = translated.superseded, True
+        superseded, alone = translated.superseded, translated.alone
         if mapping.order == "latest" and len(changes) > len(translated.candidates):
             before = len(changes)
             changes, alone = _last_of_each_record(changes)

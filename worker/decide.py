@@ -5,7 +5,8 @@ from datetime import datetime
 from enum import Enum
 from typing import Literal
 
-from schemas.events import Decision
+from schemas.events import Decision, Position
+from worker.message import position_of
 from worker.translate import Broken, Candidate
 
 
@@ -13,8 +14,8 @@ from worker.translate import Broken, Candidate
 class OpenFailure:
     """The latest failure of a record that has not been resolved; the state store keeps one a record and mapping.
 
-    `timestamp_ms` is the failed message's, None where an older program noted none. `carries` are the target's columns
-    that the failed change brings, or one before it or parked behind it that is not in the target either.
+    `timestamp_ms` is the failed message's. `carries` are the target's columns that the failed change brings, or one before it
+    or parked behind it that is not in the target either.
     """
 
     mapping: str
@@ -26,8 +27,13 @@ class OpenFailure:
     offset: int
     attempt: int
     first_failed_at: datetime
-    timestamp_ms: int | None = None
+    timestamp_ms: int
     carries: frozenset[str] = frozenset()
+
+    @property
+    def position(self) -> Position:
+        """Where the failed change stands."""
+        return Position(self.topic, self.partition, self.offset, self.timestamp_ms)
 
 
 class Verdict(Enum):
@@ -55,28 +61,14 @@ def decide(
     replay = change.replay
     if failure is None:
         return Verdict.SUPERSEDED if replay is not None else Verdict.PARK if parked else Verdict.WRITE
-    message = change.message
-    comparable = (message.topic, message.partition) == (failure.topic, failure.partition)
-    if comparable and _is_before(change, failure):
+    behind = position_of(change.message).against(failure.position)
+    if behind is not None and behind < 0:
         return Verdict.SUPERSEDED
     if replay is None:
-        same = comparable and message.offset == failure.offset
         replaces = order == "latest" and failure.carries.isdisjoint(change.lacks)
-        return Verdict.WRITE if same or replaces else Verdict.PARK
-    if not comparable and replay.failure_id != failure.failure_id:
+        # of what cannot be read nobody knows whether it brings what is parked
+        brings_all = isinstance(change, Candidate) or change.carries or not parked
+        return Verdict.WRITE if behind == 0 or (replaces and brings_all) else Verdict.PARK
+    if behind is None and replay.failure_id != failure.failure_id:
         return Verdict.SUPERSEDED
     return Verdict.DROP if replay.decision is Decision.DROP else Verdict.WRITE
-
-
-def _is_before(change: Candidate | Broken, failure: OpenFailure) -> bool:
-    """Whether a change of the same partition came before the failed one.
-
-    The topic may have been deleted and made anew, with offsets that begin again: then the time tells.
-    """
-    message = change.message
-    if message.offset == failure.offset:
-        return False
-    behind_ms = 0 if failure.timestamp_ms is None else message.timestamp - failure.timestamp_ms
-    if change.replay is not None:
-        return message.offset < failure.offset or behind_ms < 0
-    return message.offset < failure.offset and behind_ms <= 0

@@ -297,6 +297,7 @@ class Lane:
                         offset=0,
                         attempt=outage.tries,
                         first_failed_at=outage.since,
+                        timestamp_ms=int(outage.since.timestamp() * 1000),
                     )
                 ]
             )

@@ -19,6 +19,7 @@ from schemas.catalogue import Scope, catalogue
 from schemas.events import (
     Event,
     Outcome,
+    ReplayRequest,
     Resolution,
     SyncFailed,
     SyncResolved,
@@ -127,7 +128,7 @@ class Round:
 def _judge(mapping: MappingPlan, changes: Sequence[Change], locked: Locked, behind: frozenset[str]) -> Round:
     """Decide on each change; nothing has to be asked where nothing is open and nothing replayed, as most of the time."""
     if not locked.failures and not behind and all(each.replay is None for each in changes):
-        return Round(mapping, {Verdict.WRITE: changes}, {})
+        return Round(mapping, {Verdict.WRITE: changes}, {}, locked.parked)
     verdicts: dict[Verdict, list[Change]] = {}
     for each in changes:
         record = record_of(each)
@@ -175,7 +176,7 @@ def _remember_and_report(work: Round, applied: Applied, effects: Effects, *, las
     mapping, now = work.mapping, effects.now()
     faulty, deferred = _second_chances(applied.faults, last_chance=last_chance)
     faulty += [(each, each.fault) for each in work.having(Verdict.WRITE) if isinstance(each, Broken)]
-    failures = [_open_failure(mapping, each, fault, work.open_failures, now) for each, fault in faulty]
+    failures = [_open_failure(work, each, fault, now) for each, fault in faulty]
     overtaken = _overtaken(work, deferred)
     effects.state.drop_parked(mapping.name, overtaken)
     effects.state.remember([*failures, *_widened(work)])
@@ -244,18 +245,16 @@ def _second_chances(
     return faulty, deferred
 
 
-def _open_failure(
-    mapping: MappingPlan,
-    change: Change,
-    fault: Fault,
-    open_failures: Mapping[str, OpenFailure],
-    now: datetime,
-) -> OpenFailure:
+def _open_failure(work: Round, change: Change, fault: Fault, now: datetime) -> OpenFailure:
     """Return a new failure's row; the same change, or the same replay, delivered again keeps its attempt."""
-    record, message = record_of(change), change.message
-    before = open_failures.get(record)
+    mapping, record, message = work.mapping, record_of(change), change.message
+    before = work.open_failures.get(record)
     known = before if before is not None and _is_at(before, message) else None
-    attempt = 1 if known is None else _attempt(known, change)
+    if known is not None:
+        attempt = _attempt(known, change.replay)
+    else:
+        # at the same place of a topic that was made anew stands another change, whose failure needs another id
+        attempt = 1 + (before.attempt if before is not None and before.offset == message.offset else 0)
     return OpenFailure(
         mapping=mapping.name,
         record_id=record,
@@ -267,23 +266,27 @@ def _open_failure(
         attempt=attempt,
         first_failed_at=now if before is None else before.first_failed_at,
         timestamp_ms=message.timestamp,
-        carries=carries(change) if before is None else before.carries | carries(change),
+        carries=carries(change) | _carried_before(work, record),
     )
+
+
+def _carried_before(work: Round, record: str) -> frozenset[str]:
+    """Return the columns that are not in the target as others of the record failed, or are parked: these may be any."""
+    before = work.open_failures.get(record)
+    if before is not None:
+        return before.carries
+    return frozenset(work.mapping.description.columns) if record in work.parked else frozenset()
 
 
 def _is_at(failure: OpenFailure, message: Message) -> bool:
     """Whether a message stands where the failed one stood."""
-    place = (message.topic, message.partition, message.offset)
-    return place == (failure.topic, failure.partition, failure.offset)
+    return position_of(message).against(failure.position) == 0
 
 
-def _attempt(known: OpenFailure, change: Change) -> int:
+def _attempt(known: OpenFailure, replay: ReplayRequest | None) -> int:
     """Return which attempt at a failed change this is: a replay's is the next after the one that it is asked for."""
-    replay = change.replay
     if replay is None:
-        # at the same place of a topic that was made anew stands another change, whose failure needs another id
-        anew = known.timestamp_ms not in (None, change.message.timestamp)
-        return known.attempt + anew
+        return known.attempt
     for tried in range(known.attempt, 0, -1):
         place = (known.topic, known.partition, known.offset)
         if failure_id(known.mapping, *place, tried) == replay.failure_id:

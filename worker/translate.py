@@ -56,12 +56,16 @@ class Broken:
 
 @dataclass(frozen=True, slots=True)
 class Translated:
-    """What became of the changes of one mapping: candidates in order, broken ones, and counts of the rest."""
+    """What became of the changes of one mapping: candidates in order, broken ones, and counts of the rest.
+
+    `alone` where with `order: latest` each is the only one of its record.
+    """
 
     candidates: list[Candidate] = field(default_factory=list)
     broken: list[Broken] = field(default_factory=list)
     superseded: int = 0
     skipped: int = 0
+    alone: bool = True
 
 
 def translate(
@@ -70,10 +74,10 @@ def translate(
     """Translate the changes of one mapping, in their order."""
     broken: list[Broken] = []
     kept, skipped = _keep(mapping, changes, key_fields, broken)
-    superseded = 0
+    superseded, alone = 0, True
     if mapping.order == "latest":
         before = len(kept)
-        kept = _latest(mapping, kept)
+        kept, alone = _latest(mapping, kept)
         superseded = before - len(kept)
     candidates: list[Candidate] = []
     for key, message, change, plan in kept:
@@ -82,7 +86,7 @@ def translate(
         except Exception as error:  # noqa: BLE001  whatever one record does to a conversion is that record's failure
             fault = _explain(mapping, change, plan, error)
             broken.append(Broken(key, message, fault, carries=_carries(change, plan), lacks=plan.lacks))
-    return Translated(candidates, broken, superseded, skipped)
+    return Translated(candidates, broken, superseded, skipped, alone)
 
 
 def record_id(key: Row) -> str:
@@ -143,10 +147,14 @@ def _keep(
     return kept, skipped
 
 
-def _latest(mapping: MappingPlan, kept: list[_Kept]) -> list[_Kept]:
-    """Return the last change of each record, and of those before it the ones that carry what it leaves out."""
-    if not any(plan.lacks for plan in mapping.row_plans.values()):
-        return list({each[0]: each for each in kept}.values())
+def _latest(mapping: MappingPlan, kept: list[_Kept]) -> tuple[list[_Kept], bool]:
+    """Return the last change of each record, and of those before it the ones that carry what it leaves out.
+
+    Also, whether each is the only one of its record.
+    """
+    # a copy, as others may add to it meanwhile
+    if not any(plan.lacks for plan in list(mapping.row_plans.values())):
+        return list({each[0]: each for each in kept}.values()), True
     latest: dict[Row, list[_Kept]] = {}
     for each in kept:
         _, _, change, plan = each
@@ -154,7 +162,8 @@ def _latest(mapping: MappingPlan, kept: list[_Kept]) -> list[_Kept]:
         while changes and (change.after is None or plan.lacks.isdisjoint(_carries(*changes[-1][2:]))):
             changes.pop()
         changes.append(each)
-    return [each for changes in latest.values() for each in changes]
+    left = [each for changes in latest.values() for each in changes]
+    return left, len(left) == len(latest)
 
 
 def _carries(change: RecordChange, plan: RowPlan) -> frozenset[str]:
@@ -191,7 +200,8 @@ def _keep_delete(
         broken.append(Broken((), message, Fault("key_missing", {"field": ", ".join(mapping.source_key)})))
         return 0
     if mapping.on_delete == "report":
-        broken.append(Broken(key, message, Fault("source_deleted")))
+        # it leaves nothing to be written, whatever came before
+        broken.append(Broken(key, message, Fault("source_deleted"), carries=frozenset(mapping.target_key)))
     else:
         kept.append((key, message, change._replace(before=before), plan))
     return 0
@@ -206,7 +216,7 @@ def poison_change(mapping: MappingPlan, message: Message, fault: Fault, key_fiel
 def _key_shape(mapping: MappingPlan, fresh: Shape) -> Shape:
     """Return the one shape of rows that are only a message's key."""
     return next(
-        (known for known in mapping.row_plans if known.names == fresh.names and not known.kinds), fresh
+        (known for known in list(mapping.row_plans) if known.names == fresh.names and not known.kinds), fresh
     )
 
 

@@ -127,7 +127,7 @@ def test_a_store_of_an_older_worker_keeps_what_it_has(database_url: str) -> None
     migrate_to(engine, "0001")
     with engine.begin() as connection:
         connection.exec_driver_sql(
-            "INSERT INTO instep_open_failure VALUES ('group', 'customers', 'h', 'a', 'f', 'too_long', 'erp', 0, 7, 2, 0)"
+            "INSERT INTO instep_open_failure VALUES ('group', 'customers', 'h', 'a', 'f', 'too_long', 'erp', 0, 7, 2, 1700000000000000)"
         )
         connection.exec_driver_sql(
             "INSERT INTO instep_parked_change (worker_group, mapping, topic, partition, position, record_hash, record_id, "
@@ -137,7 +137,7 @@ def test_a_store_of_an_older_worker_keeps_what_it_has(database_url: str) -> None
     store = StateStore(engine, "group")
     with engine.connect() as connection:
         kept = connection.exec_driver_sql("SELECT attempt, timestamp_ms, carries FROM instep_open_failure")
-        assert tuple(kept.one()) == (2, None, "[]")
+        assert tuple(kept.one()) == (2, 1_700_000_000_000, "[]")
     assert store.parked_records("customers") == {"a"}
     engine.dispose()
 
@@ -150,3 +150,24 @@ def migrate_to(engine: Engine, version: str) -> None:
     with engine.begin() as connection:
         config.attributes |= {"connection": connection, "version_table": VERSION_TABLE}
         command.upgrade(config, version)
+
+
+def test_a_record_with_parked_changes_is_found_however_many_others_have(
+    state: StateStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "_FEW", 5)
+    store = StateStore(state._engine, "group")
+    store.park("customers", [(record, parked(offset)) for offset, record in enumerate("aaaabbbbc")])
+    with store.lock("customers", ["c"]) as found:
+        assert found.parked == {"c"}
+
+
+def test_parked_changes_follow_in_the_order_in_which_they_came_whatever_their_clocks_say(
+    state: StateStore,
+) -> None:
+    first, second = parked(1, 2000), parked(2, 1000)
+    state.park("customers", [("a", first)])
+    state.park("customers", [("a", second)])
+    assert state.first_parked("customers", ["a"])["a"].offset == first.offset
+    state.unpark("customers", [first])
+    assert state.first_parked("customers", ["a"])["a"].offset == second.offset

@@ -253,11 +253,35 @@ def test_a_change_that_brings_all_that_the_failed_one_does_takes_its_place(tmp_p
     world.close()
 
 
+def test_a_parked_change_that_fails_as_it_follows_keeps_what_is_parked_behind_it(tmp_path: Path) -> None:
+    world = World(tmp_path, "latest")
+    world.change("A", "bad", "Delft")
+    world.deliver(1)
+    world.change_without_name("A", "Leiden")
+    world.change_without_city("A", "good")
+    world.deliver(2)
+    world.target.execute(
+        "create trigger no_leiden before update on account when new.city = 'Leiden' begin select raise(abort, 'refused'); end"
+    )
+    world.allow_everything()
+    world.replay("A")
+    world.change_without_name("A", "Gouda")
+    world.deliver(1)
+    assert world.state.parked_count("customers") == 2
+    world.target.execute("drop trigger no_leiden")
+
+    world.replay("A")
+
+    assert world.whole_rows() == {"A": ("good", "Gouda")}
+    assert (world.entries.open, world.state.parked_count("customers")) == ({}, 0)
+    world.close()
+
+
 CHANGE = st.tuples(st.just("change"), st.sampled_from("ABC"), st.sampled_from(["good", "bad"]))
 DELIVER = st.tuples(st.just("deliver"), st.integers(1, 4), st.none() | st.integers(0, 8))
 REPLAY = st.tuples(st.just("replay"), st.sampled_from("ABC"), st.none() | st.integers(0, 8))
 ALLOW = st.tuples(st.just("allow"), st.none(), st.none())
-PART = st.tuples(st.just("part"), st.sampled_from("ABC"), st.none())
+PART = st.tuples(st.just("part"), st.sampled_from("ABC"), st.sampled_from(["name", "city"]))
 
 
 @pytest.mark.parametrize("order", ["latest", "strict"])
@@ -273,7 +297,10 @@ def test_whenever_it_is_killed_target_and_entries_end_true(
                 case "change":
                     world.change(first, f"{second}{number}", f"city{number}")
                 case "part" if first in world.expected():
-                    world.change_without_name(first, f"city{number}")
+                    if second == "name":
+                        world.change_without_name(first, f"city{number}")
+                    else:
+                        world.change_without_city(first, f"good{number}")
                 case "deliver":
                     world.deliver(first, second)
                 case "replay":

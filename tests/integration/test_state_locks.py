@@ -24,7 +24,7 @@ def engines(pg_database: str) -> Iterator[tuple[Engine, Engine]]:
     """Those of two workers; all of _MANY have failed."""
     mine, other = open_engine(pg_database), open_engine(pg_database)
     upgrade(mine)
-    failures = [OpenFailure("customers", each, each, "too_long", "erp", 0, 0, 1, _WHEN) for each in _MANY]
+    failures = [OpenFailure("customers", each, each, "too_long", "erp", 0, 0, 1, _WHEN, 0) for each in _MANY]
     StateStore(mine, "group").remember(failures)
     yield mine, other
     mine.dispose()

@@ -108,10 +108,10 @@ class StateStore:
         """Return those of the records that may have anything open or parked: of few it is known which, of many it is asked later."""
         with self._reading() as connection:
             text_of = connection.scalar(self._few_open, {"mapping": mapping})
-        known: set[str] = set(orjson.loads(text_of or "[]"))
+        known: list[str] = orjson.loads(text_of or "[]")
         if len(known) > _FEW:
             return set(records)
-        return known.intersection(records) if known else known
+        return set(known).intersection(records) if known else set()
 
     def _select_few_open(self) -> Select[str]:
         """The records of the first failures and parked changes of `mapping`, as one text; made once, as a statement is full of cycles.
@@ -171,6 +171,9 @@ class StateStore:
         refused: list[Message] = []
         with self._engine.begin() as connection:
             counts = self._parked_counts(connection, mapping)
+            number = (
+                connection.scalar(select(func.max(parked_change.c.number)).where(self._parked(mapping))) or 0
+            )
             for record_id, message in changes:
                 key = _hash(record_id)
                 known = counts.get(key, 0)
@@ -180,7 +183,8 @@ class StateStore:
                 if full and not self._is_parked(connection, mapping, message):
                     refused.append(message)
                     continue
-                row = self._parked_row(mapping, record_id, message)
+                number += 1
+                row = self._parked_row(mapping, record_id, message) | {"number": number}
                 if connection.execute(self._insert(parked_change).on_conflict_do_nothing(), row).rowcount:
                     counts[key] = known + 1
         return refused
@@ -193,7 +197,7 @@ class StateStore:
                 row = connection.execute(
                     select(parked_change)
                     .where(self._parked(mapping), parked_change.c.record_hash == _hash(record_id))
-                    .order_by(parked_change.c.timestamp_ms, parked_change.c.position)
+                    .order_by(parked_change.c.number)
                     .limit(1)
                 ).first()
                 if row is not None:

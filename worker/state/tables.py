@@ -20,8 +20,8 @@ open_failure = Table(
     Column("position", BigInteger, nullable=False),
     Column("attempt", Integer, nullable=False),
     Column("first_failed_at_us", BigInteger, nullable=False),
-    # of the failed message; null where an older worker noted none
-    Column("timestamp_ms", BigInteger),
+    # of the failed message
+    Column("timestamp_ms", BigInteger, nullable=False),
     # JSON: the target's columns that the failed change carries, see OpenFailure
     Column("carries", Text, nullable=False),
 )
@@ -41,6 +41,8 @@ parked_change = Table(
     Column("key", LargeBinary),
     Column("value", LargeBinary),
     Column("headers", LargeBinary, nullable=False),
+    # in which order they were parked
+    Column("number", BigInteger, nullable=False),
 )
 
 parked_by_record = Index(
@@ -48,5 +50,5 @@ parked_by_record = Index(
     parked_change.c.worker_group,
     parked_change.c.mapping,
     parked_change.c.record_hash,
-    parked_change.c.position,
+    parked_change.c.number,
 )

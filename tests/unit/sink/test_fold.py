@@ -200,6 +200,17 @@ def test_resolution_at_a_lower_offset_of_a_topic_that_was_made_anew_closes_the_f
     assert standing(failed(offset=7), ended).state is State.RESOLVED
 
 
+def test_answer_to_a_replay_from_before_a_topic_was_made_anew_leaves_the_newer_failure_open() -> None:
+    late = resolved(failed(offset=7), Resolution.SUPERSEDED, replay_id="replay")
+    assert standing(failed(offset=7), anew(3), late).state is State.OPEN
+
+
+def test_resolution_whose_clock_is_a_little_behind_closes_the_entry() -> None:
+    ended = resolved(failed(offset=9))
+    early = Position("erp.customers", 0, 9, 1_700_000_000_000 - 5_000)
+    assert standing(failed(offset=7), dataclasses.replace(ended, position=early)).state is State.RESOLVED
+
+
 def test_only_failures_that_nothing_or_a_resolution_follows_are_decoded() -> None:
     floods = [failed(offset=n) for n in range(5)]
     events: list[SyncFailed | SyncResolved] = [*floods, resolved(floods[-1]), failed(offset=6)]

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from schemas.events import Decision
 from tests.unit.worker.build import TOPIC, a_message, a_request
 from worker.decide import OpenFailure, Verdict, decide
-from worker.translate import Candidate
+from worker.fault import Fault
+from worker.translate import Broken, Candidate
 
 
 def a_candidate(
@@ -55,11 +56,11 @@ def test_with_latest_a_change_waits_where_the_source_left_out_what_the_failed_on
 def test_a_change_of_a_topic_that_was_made_anew_is_later_though_its_offset_is_lower(
     order: Literal["latest", "strict"], verdict: Verdict
 ) -> None:
-    assert decide(a_candidate(1), a_failure(1000, earlier_ms=60_000), order) is verdict
+    assert decide(a_candidate(1), a_failure(1000, earlier_ms=3_600_000), order) is verdict
 
 
 def test_a_replay_from_before_a_topic_was_made_anew_came_too_late() -> None:
-    failure = a_failure(1, failure_id="next", earlier_ms=-60_000)
+    failure = a_failure(1, failure_id="next", earlier_ms=-3_600_000)
 
     assert decide(a_candidate(1000, replay={}), failure, "latest") is Verdict.SUPERSEDED
 
@@ -98,3 +99,17 @@ def test_nothing_older_than_the_latest_failure_is_ever_written(
 
     if offset < failed:
         assert verdict is Verdict.SUPERSEDED
+
+
+@pytest.mark.parametrize("order", ["latest", "strict"])
+def test_clocks_that_differ_a_little_make_no_older_change_a_later_one(
+    order: Literal["latest", "strict"],
+) -> None:
+    assert decide(a_candidate(1), a_failure(3, earlier_ms=5_000), order) is Verdict.SUPERSEDED
+
+
+def test_what_cannot_be_read_waits_behind_parked_changes() -> None:
+    unreadable = Broken(("C1",), a_message(2), Fault("undecodable"))
+
+    assert decide(unreadable, a_failure(1), "latest", parked=True) is Verdict.PARK
+    assert decide(unreadable, a_failure(1), "latest") is Verdict.WRITE

@@ -24,7 +24,7 @@ def an_event(*, code: str = "too_long", attempt: int = 1, value: bytes | None = 
     """Return the event of a failed customer."""
     message = a_message(7, value=value)
     change = Candidate(("C/1",), False, ("C/1",), ("number",), ("C/1",), message)
-    failure = OpenFailure("customers", "C/1", "failure-1", code, TOPIC, 0, 7, attempt, NOW)
+    failure = OpenFailure("customers", "C/1", "failure-1", code, TOPIC, 0, 7, attempt, NOW, 0)
     return failed_event(a_mapping(), change, Fault(code), failure, NOW, REPORTER)
 
 
@@ -88,7 +88,7 @@ def test_what_the_app_said_is_added_to_the_catalogues_sentence() -> None:
 
 def test_a_link_that_no_browser_would_open_is_left_out() -> None:
     change = Candidate(("é" * 1000,), False, ("é",), ("number",), ("é",), a_message(7))
-    failure = OpenFailure("customers", "é", "failure-1", "too_long", TOPIC, 0, 7, 1, NOW)
+    failure = OpenFailure("customers", "é", "failure-1", "too_long", TOPIC, 0, 7, 1, NOW, 0)
 
     event = failed_event(a_mapping(), change, Fault("too_long"), failure, NOW, REPORTER)
 

@@ -249,3 +249,17 @@ def test_a_record_id_is_a_text_that_every_database_can_keep(one: str, other: str
 def test_ids_of_different_composite_keys_differ(one: tuple[str, str], other: tuple[str, str]) -> None:
     if "\x00" not in "".join(one + other) and one != other:
         assert record_id(one) != record_id(other)
+
+
+def test_two_changes_of_a_record_that_go_to_different_target_records_are_said_to_be_two() -> None:
+    mapping = a_mapping(fields=(FieldPlan("number", "name"), FieldPlan("credit", "credit")))
+    without_credit = replace(a_shape(number=Kind.TEXT, name=Kind.TEXT), lacks=frozenset({"credit"}))
+    changes = [
+        a_change({"number": "C1", "name": "old", "credit": 1}),
+        a_change({"number": "C1", "name": "new"}, shape=without_credit),
+    ]
+
+    result = translated(mapping, *changes)
+
+    assert [each.target_key for each in result.candidates] == [("old",), ("new",)]
+    assert not result.alone
