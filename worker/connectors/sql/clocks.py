@@ -4,8 +4,9 @@ import datetime as dt
 from dataclasses import replace
 from typing import Any
 
-from schemas.change import FarTimestamp
+from schemas.change import FarTimestamp, Kind
 
+CLOCKS = frozenset({Kind.TIME, Kind.TIMESTAMP, Kind.TIMESTAMP_TZ, Kind.INTERVAL})
 _MICROS_DIGITS = 6
 
 

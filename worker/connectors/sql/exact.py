@@ -13,14 +13,13 @@ from uuid import UUID
 
 from schemas.change import FarDate, FarTimestamp, Kind, Unbounded
 from worker.connectors.protocol import Column
-from worker.connectors.sql.clocks import cut, duration_text
+from worker.connectors.sql.clocks import CLOCKS, cut, duration_text
 from worker.fault import Fault
 
 EPOCH = dt.datetime(1970, 1, 1)  # noqa: DTZ001  zone-less timestamps count from a zone-less epoch
 DAY_US = 86_400_000_000
 _DAY = dt.timedelta(days=1)
 _INTEGER_64 = 2**63
-_CLOCKS = frozenset({Kind.TIME, Kind.TIMESTAMP, Kind.TIMESTAMP_TZ, Kind.INTERVAL})
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +48,7 @@ def fit_value(value: Any, column: Column, holds: Holds) -> Any:
     if column.max_length is not None and column.kind is Kind.UNKNOWN:
         return _text(value, column, holds)
     fitted = _FIT[column.kind](value, column, holds)
-    if column.scale is not None and column.kind in _CLOCKS:
+    if column.scale is not None and column.kind in CLOCKS:
         fitted = cut(fitted, column.scale)
     if column.misread is not None and (held := column.misread(fitted)):
         raise UnfitError("out_of_range", limit=held)

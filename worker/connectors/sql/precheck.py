@@ -15,7 +15,7 @@ from uuid import UUID
 
 from schemas.change import Kind
 from worker.connectors.protocol import Column
-from worker.connectors.sql.clocks import finest
+from worker.connectors.sql.clocks import CLOCKS, cut, finest
 from worker.connectors.sql.exact import Holds, UnfitError, fit_value, unfit
 from worker.connectors.sql.table import Batch
 from worker.fault import Fault
@@ -43,6 +43,8 @@ def _fit_column(
 ) -> Sequence[Any]:
     if _fits(column, values, required, holds):
         return values
+    if column.scale is not None and column.kind in CLOCKS:
+        values = [cut(value, column.scale) for value in values]
     fitted: list[Any] = []
     for start in range(0, len(values), _STRETCH):
         stretch = values[start : start + _STRETCH]
