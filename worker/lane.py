@@ -246,7 +246,8 @@ class Lane:
         while True:
             self.wait(0)
             try:
-                result = attempt()
+                with self.world.metrics.settling(name):
+                    result = attempt()
             except SQLAlchemyError as error:
                 app, result = STATE, Refused(Fault("unavailable", exception_type=type(error).__name__))
             except UnreachableError as error:

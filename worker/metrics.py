@@ -2,6 +2,7 @@
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import datetime
 from functools import partial
 
@@ -86,6 +87,11 @@ class WorkerMetrics:
         self.last_poll = gauge(
             "instep_last_poll_timestamp_seconds", "When the loop last asked Kafka; 0: never"
         )
+        self.settling_since = gauge(
+            "instep_settling_since_timestamp_seconds",
+            "When the write under way began; 0: none is",
+            ["mapping"],
+        )
         self.paused = gauge("instep_app_paused", "1 while the app is paused", ["app"])
         self.parked = gauge("instep_parked_changes", "Changes that wait behind a failure", ["mapping"])
         self._create_series(mappings, apps)
@@ -103,6 +109,7 @@ class WorkerMetrics:
             self.batch_records.labels(name)
             self.splits.labels(name)
             self.parked.labels(name)
+            self.settling_since.labels(name)
         for result in ("acknowledged", "error"):
             self.failure_events.labels(result)
         for app in apps:
@@ -131,6 +138,16 @@ class WorkerMetrics:
         for outcome, count in counts.items():
             if count:
                 self.changes.labels(mapping, self._directions[mapping], outcome.value).inc(count)
+
+    @contextmanager
+    def settling(self, mapping: str) -> Iterator[None]:
+        """Tell since when a mapping's changes are being settled, until the end of the block."""
+        since = self.settling_since.labels(mapping)
+        since.set_to_current_time()
+        try:
+            yield
+        finally:
+            since.set(0)
 
     def settled(self, mapping: str, settled: Settled) -> None:
         """Count failures, splits and retries of a round; a replay that fails again is no other failed change."""

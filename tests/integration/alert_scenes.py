@@ -23,6 +23,7 @@ HEALTHY: Mapping[str, str] = {
     f'instep_failure_events_total{{{WORKER},result="acknowledged"}}': "0x",
     f'instep_failure_events_total{{{WORKER},result="error"}}': "0x",
     f"instep_last_poll_timestamp_seconds{{{WORKER}}}": NOW,
+    f"instep_settling_since_timestamp_seconds{{{WORKER},{CUSTOMERS}}}": NOW,
     f'instep_lag_records{{{WORKER},topic="erp.customers",partition="0"}}': "0x",
     f'instep_app_paused{{{WORKER},app="crm"}}': "0x",
     f'instep_app_paused{{{WORKER},app="(errors topic)"}}': "0x",
@@ -68,6 +69,7 @@ NO_WORKER = dict.fromkeys([name for name in HEALTHY if WORKER in name])
 WORKER_ENDS = {name: "30:stale" for name in NO_WORKER if not name.startswith("up")}
 SINK_ENDS = {name: "30:stale" for name in HEALTHY if SINK in name and not name.startswith("up")}
 STARTED, LAG = "process_start_time_seconds", "instep_sink_lag"
+SETTLING = "instep_settling_since"
 SINK_GONE = {STARTED: "-86400x60 stale", LAG: "0x60 stale"}
 SINK_BACK = {STARTED: "-86400x60 stale _x89 9000x", LAG: "0x60 stale _x89 0x"}
 SEEN, INGESTED = "instep_worker_last_seen", "instep_sink_last_ingest"
@@ -128,6 +130,22 @@ SCENES = [
         {"instep_lag_records": "30:100x", CHANGES: "30:18000x"},
         {40: set(), 55: {"InstepWorkerStuck/page"}},
     ),
+    Scene(
+        "one mapping hangs beside a busy one",
+        {CHANGES: "30:18000x", SETTLING: "30:1800x"},
+        {49: set(), 52: {"InstepWorkerStuck/page"}, 90: {"InstepWorkerStuck/page"}},
+        more={f'instep_changes_total{{{WORKER},mapping="orders",outcome="modified"}}': "0+600x"},
+    ),
+    Scene(
+        "one mapping has nothing to do beside a busy one",
+        {CHANGES: "30:18000x", SETTLING: "30:0x"},
+        {90: set()},
+    ),
+    Scene(
+        "a write takes ten minutes",
+        {CHANGES: "0x30 0x10 24000+600x", SETTLING: "0x30 1800x10 0x"},
+        {45: set(), 90: set()},
+    ),
     Scene("changes wait and get done slowly", {"instep_lag_records": "30:100+100x"}, {55: set(), 120: set()}),
     Scene(
         "the only sink stops",
@@ -185,7 +203,7 @@ SCENES = [
     Scene("an app is away for a moment", {PAUSED: "0x30 1x3 0x"}, {33: set(), 36: set()}),
     Scene(
         "the error topic takes nothing",
-        {PAUSED_ERRORS: "30:1x", REFUSED: "30:0+1x", CHANGES: "30:18000x"},
+        {PAUSED_ERRORS: "30:1x", REFUSED: "30:0+1x", CHANGES: "30:18000x", SETTLING: "30:1800x"},
         {31: set(), 33: {"InstepErrorTopicRefuses/page"}, 90: {"InstepErrorTopicRefuses/page"}},
     ),
     Scene(

@@ -1,6 +1,7 @@
 """A lane keeps each record's order, lets go when it is told to, and goes by what its target has now."""
 
 import threading
+import time
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -135,3 +136,16 @@ def test_a_change_that_fails_counts_once_however_often_its_replays_fail_again(tm
         assert metrics.failures.labels("customers", "data", "too_long")._value.get() == 1
         assert metrics.changes.labels("customers", "forward", "failed")._value.get() == 1
         assert it.lane.world.tally.of("customers")["failed"] == 1
+
+
+def test_since_when_changes_are_being_settled_is_told_until_they_are(tmp_path: Path) -> None:
+    with laned(tmp_path, "latest") as it:
+        since = it.lane.world.metrics.settling_since.labels("customers")._value
+        while_reporting: list[float] = []
+        it.lane.world = replace(it.lane.world, report=lambda _: while_reporting.append(since.get()))
+        started_s = time.time()
+
+        it.work(it.part(a_message(0, {"number": "C1", "name": "much too long a name", "credit": 1})))
+
+        assert started_s <= while_reporting[0] <= time.time()
+        assert since.get() == 0
