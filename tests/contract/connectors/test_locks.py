@@ -77,6 +77,26 @@ def test_isolating_gives_a_row_that_someone_else_is_inserting_a_fault(server: Ta
     assert written(answer).inserted == 2
 
 
+def test_a_table_that_is_locked_at_the_first_write_is_not_taken_for_a_missing_one(server: Target) -> None:
+    server.execute("create table customer (id int primary key, name varchar(20))")
+    connector, holder = impatient(server), server.connect()
+    cursor = holder.cursor()
+    if server.dialect == "postgres":
+        cursor.execute("begin")
+        cursor.execute("lock table customer")
+    else:
+        cursor.execute("lock tables customer write")
+    write = put("customer", COLUMNS, (1, "new"))
+
+    answers = [connector.write(write) for _ in range(2)]
+
+    assert [answer.fault.code for answer in answers if not isinstance(answer, Written)] == [
+        "lock_timeout"
+    ] * 2
+    holder.close()
+    assert written(connector.write(write)).inserted == 1
+
+
 def test_after_the_lock_is_gone_the_same_connector_writes(server: Target, held: Any) -> None:
     connector = impatient(server)
     connector.write(put("customer", COLUMNS, (3, "new")))

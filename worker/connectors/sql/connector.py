@@ -162,8 +162,9 @@ class SqlConnector:
             if len(self._plans) >= _PLANS_AT_MOST:
                 bulk.forget(self._plans.pop(next(iter(self._plans))))
             self._stages += 1
-            plan = self._plans[named] = Plan.make(table, write.key, write.columns, self._stages)
+            plan = Plan.make(table, write.key, write.columns, self._stages)
             bulk.prepare(plan)
+            self._plans[named] = plan
         return plan
 
     def _write(self, bulk: Bulk, write: Write, *, isolate: bool) -> Written:
