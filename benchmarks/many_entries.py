@@ -47,7 +47,7 @@ _COLUMNS = {
     "resolved_by": "CASE WHEN i >= {relevant} THEN 'superseded' END",
     "closed_us": "CASE WHEN i >= {relevant} THEN {closed} END",
     "ages_from_us": "CASE WHEN i >= {relevant} THEN {closed} END",
-    "group_id": "'group ' || (i % {groups})",
+    "group_id": "'group' || (1000 + i % {groups})",
     "group_version": "1",
     "failed_replays": "0",
     "origin": "'instep'",
@@ -107,7 +107,7 @@ def _insert(connection: Connection, values: str, start: int, end: int) -> None:
 def _insert_groups(connection: Connection, groups: int, now_us: int) -> None:
     rows = [
         {
-            "id": f"group {number}",
+            "id": f"group{1000 + number}",
             "version": 1,
             "mapping": f"mapping {number % MAPPINGS}",
             "direction": "forward",
