@@ -283,14 +283,16 @@ SCENES = [
     ),
     Scene(
         "very many values are taken",
-        {CHANGES: "0+90000x", 'code="duplicate_key"': "0x1500 0+20x"},
-        {1495: set(), 1520: {"InstepErrorSpike/ticket"}},
+        {CHANGES: "0+180000x", 'code="duplicate_key"': "0x750 0+40x"},
+        {1496: set(), 1520: {"InstepErrorSpike/ticket"}},
+        step_min=2,
     ),
     Scene("rows are locked", {'code="deadlock"': "0+20x"}, {60: set(), 120: set()}),
     Scene(
         "far more failures than the day before",
-        {CHANGES: "0+90000x", TOO_LONG: "0+1x1500 1500+20x"},
-        {1495: set(), 1515: {"InstepErrorSpike/ticket"}},
+        {CHANGES: "0+180000x", TOO_LONG: "0+2x750 1500+40x"},
+        {1496: set(), 1516: {"InstepErrorSpike/ticket"}},
+        step_min=2,
     ),
     Scene(
         "failures on the first day", {CHANGES: "0+90000x", TOO_LONG: "0x30 0+20x"}, {60: set(), 120: set()}
