@@ -121,10 +121,9 @@ class JobRunner:
         """Count anew what became of a job's entries; None when the job is over or changed in this moment."""
         if job.counts.sent == 0 and not jobs.is_over(job, job.counts):
             return job
-        began = time.monotonic()
         with self.store.reading() as connection:
             counts = jobs.read_counts(connection, job)
-        took_us = int((time.monotonic() - began) * 1e6)
+        took_us = self.clock_us() - now_us
         course.count_at_us = now_us + max(_COUNT_EVERY_US, _COUNT_SHARE * took_us)
         if counts == job.counts and not jobs.is_over(job, counts):
             return job
