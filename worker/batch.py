@@ -204,9 +204,13 @@ class Deferred:
         """Return the changes of a round that need not wait; the others do, in their order."""
         if not self.names:
             return changes
-        later = [each for each in changes if not self.names.isdisjoint(_names(each))]
-        self.add(later)
-        return [each for each in changes if self.names.isdisjoint(_names(each))]
+        free: list[Change] = []
+        for each in changes:
+            if self.names.isdisjoint(_names(each)):
+                free.append(each)
+            else:
+                self.add([each])
+        return free
 
 
 def by_topic(messages: Iterable[Message]) -> dict[str, list[Message]]:

@@ -24,8 +24,8 @@ _MIDNIGHT = datetime(1970, 1, 1)  # noqa: DTZ001  only a time of day is taken fr
 _EPOCH_DAYS = date(1970, 1, 1).toordinal()
 _MICROS_PER_UNIT = {"s": 1_000_000, "ms": 1000, "us": 1, "ns": 0}
 # no integer of any app has more digits, and Python turns few more into text
-_INTEGER_DIGITS = 4000
-_INTEGER = re.compile(rf"\s*[+-]?\d{{1,{_INTEGER_DIGITS}}}\s*", re.ASCII)
+INTEGER_DIGITS = 4000
+INTEGER = re.compile(rf"\s*[+-]?\d{{1,{INTEGER_DIGITS}}}\s*", re.ASCII)
 _TRUE, _FALSE = frozenset({"true", "t", "1"}), frozenset({"false", "f", "0"})
 _TEMPORAL = frozenset({Kind.DATE, Kind.TIME, Kind.TIMESTAMP, Kind.TIMESTAMP_TZ, Kind.INTERVAL})
 
@@ -84,7 +84,7 @@ def to_text(value: Any) -> str:
 
 def _has_digits(value: float | Decimal) -> bool:
     """Whether a number can be written out in digits, and not too many of them."""
-    return math.isfinite(value) and abs(Decimal(value).adjusted()) <= _INTEGER_DIGITS
+    return math.isfinite(value) and abs(Decimal(value).adjusted()) <= INTEGER_DIGITS
 
 
 def _to_integer(value: Any) -> int:
@@ -93,7 +93,7 @@ def _to_integer(value: Any) -> int:
             return int(value)
         case float() | Decimal() if _has_digits(value) and value == int(value):
             return int(value)
-        case str() if _INTEGER.fullmatch(value):
+        case str() if INTEGER.fullmatch(value):
             return int(value)
     raise ValueError("not an integer")
 

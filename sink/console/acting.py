@@ -70,9 +70,7 @@ def replay(
     chosen = _chosen(desk, selection, Action.REPLAY)
     if manner.dry_run:
         return _preview(chosen, Action.REPLAY, manner)
-    # of ids that there are not, a job would have nothing to say but that
-    there = bool(chosen.tallies) or not chosen.ids
-    if there and (wish is not None or selection.groups or len(chosen.ids) > MANY):
+    if wish is not None or selection.groups or len(chosen.ids) > MANY:
         patience_s = None if wait is None else wait.quiet_s
         how = Start(manner.ask, manner.as_json, patience_s)
         return start_job(desk, selection, chosen.ids, wish or JobWish(), how)

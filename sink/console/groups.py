@@ -23,7 +23,6 @@ _STYLES = {
     GroupState.RESOLVED: "green",
 }
 _BARS = " ▁▂▃▄▅▆▇█"
-_SHORT_ID = 8
 # a narrower terminal has no room for the picture of the day beside the words
 _WIDE = 110
 
@@ -113,7 +112,7 @@ def _print_table(groups: list[Group], moment: int) -> None:
             inert(f"{group.mapping} "), (inert(group.code), "bold"), f": {inert(group.message)}"
         )
         table.add_row(
-            group.id[:_SHORT_ID],
+            group.id[: shown.SHORT_ID],
             Text(f"{group.state}{_ends(group, moment)}", style=_STYLES[group.state]),
             f"{group.relevant}",
             what,

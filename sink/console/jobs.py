@@ -93,7 +93,7 @@ def started(job: Job, *, as_json: bool) -> int:
         typer.echo(shown.line(job_json(job)))
         return 0
     typer.echo(f"Replay job {job.id} asks for {entries(job.total)}, {_manner(job)}.")
-    typer.echo(f"`instep replays show {job.id[:8]}` tells how it goes.")
+    typer.echo(f"`instep replays show {job.id[: shown.SHORT_ID]}` tells how it goes.")
     return 0
 
 
@@ -200,7 +200,7 @@ def _print_table(jobs: list[Job]) -> None:
         done = f"{job.handled - job.counts.sent}/{job.total}"
         failed = job.counts.failed_again + job.counts.unconfirmed + job.counts.not_sent + job.counts.refused
         table.add_row(
-            job.id[:8],
+            job.id[: shown.SHORT_ID],
             Text(job.state, _STYLES[job.state]),
             shown.ago(job.created_us, moment),
             done,
@@ -252,7 +252,7 @@ def _print_end(desk: JobDesk, job: Job) -> None:
             typer.echo(f"{entries(number)} {words[name]}.")
     if job.state is JobState.STOPPED:
         typer.echo(f"The job stopped itself: {inert(job.note or '')}. {entries(job.waiting)} not asked for.")
-        typer.echo(f"`instep replays resume {job.id[:8]}` has it go on without canaries.")
+        typer.echo(f"`instep replays resume {job.id[: shown.SHORT_ID]}` has it go on without canaries.")
     elif job.waiting or job.counts.sent:
         left = job.waiting + job.counts.sent
         note = f" It {inert(job.note)}." if job.note else ""

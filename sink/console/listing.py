@@ -37,7 +37,6 @@ _FIXERS = {
     Fixer.NOBODY: "nobody: it heals itself",
 }
 # what a person has to type
-_SHORT_ID = 8
 _ENDED = {
     "replay": "by a replay",
     "superseded": "by a newer change of the record",
@@ -144,7 +143,7 @@ def _print_table(entries: list[Entry], selection: Selection, moment: int) -> Non
     for entry in entries:
         state = entry.state if entry.resolved_by is None else f"{entry.state} ({entry.resolved_by})"
         table.add_row(
-            entry.id[:_SHORT_ID],
+            entry.id[: shown.SHORT_ID],
             Text(state, style=_STYLES[entry.state]),
             Text(inert(f"{entry.mapping} {entry.record_id}")),
             Text.assemble((inert(entry.code), "bold"), f": {inert(entry.message)}"),
@@ -152,7 +151,7 @@ def _print_table(entries: list[Entry], selection: Selection, moment: int) -> Non
         )
     console.print(table)
     if not selection.states and len(entries) == 1:
-        console.print(f"\nWhat to do: instep errors show {entries[0].id[:_SHORT_ID]}", style="dim")
+        console.print(f"\nWhat to do: instep errors show {entries[0].id[: shown.SHORT_ID]}", style="dim")
 
 
 def _print_head(console: Console, entry: Entry) -> None:

@@ -12,6 +12,7 @@ from sink.console.inert import inert
 from sink.moment import from_us, to_text
 from sink.store.entries import Entry, Replay
 
+SHORT_ID = 8
 _STEPS = ((86_400, "d"), (3600, "h"), (60, "min"), (1, "s"))
 
 COLUMNS = (

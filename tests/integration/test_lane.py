@@ -11,7 +11,7 @@ import pytest
 from sqlalchemy.exc import OperationalError
 
 from schemas.events import Decision, Event, OriginalRecord, SyncFailed, SyncResolved
-from tests.integration.lanes import a_message, laned
+from tests.integration.lanes import Laned, a_message, laned
 from tests.unit.worker.build import TOPIC, a_request
 from worker.batch import Batch
 from worker.lane_runner import LaneRunner, LaneThread
@@ -74,14 +74,19 @@ def test_a_lane_that_was_told_to_let_go_while_it_reports_writes_no_more(tmp_path
         thread.end()
 
 
+def failed_at_first(it: Laned) -> tuple[str, OriginalRecord]:
+    """Have a name fail that is too long; returns the failure's id and the message, as a replay names them."""
+    message = a_message(0, {"number": "C1", "name": "much too long a name", "credit": 1})
+    it.work(it.part(message))
+    (failed,) = it.events
+    assert isinstance(failed, SyncFailed)
+    return failed.failure_id, OriginalRecord(message.key, message.value)
+
+
 def test_a_correction_is_written_after_the_target_was_altered(tmp_path: Path) -> None:
     with laned(tmp_path, "latest") as it:
-        message = a_message(0, {"number": "C1", "name": "much too long a name", "credit": 1})
-        it.work(it.part(message))
-        (failed,) = it.events
-        assert isinstance(failed, SyncFailed)
-        original = OriginalRecord(message.key, message.value)
-        request = a_request(0, failure=failed.failure_id, original=original, corrections={"name": '"short"'})
+        failure, original = failed_at_first(it)
+        request = a_request(0, failure=failure, original=original, corrections={"name": '"short"'})
         replays = it.translator.replays(it.mapping, [request], lambda _: None)
         it.lane.plans["customers"] = replace(it.mapping, row_plans={})
 
@@ -120,12 +125,8 @@ def test_how_many_changes_are_parked_is_told(tmp_path: Path) -> None:
 
 def test_a_change_that_fails_counts_once_however_often_its_replays_fail_again(tmp_path: Path) -> None:
     with laned(tmp_path, "latest") as it:
-        message = a_message(0, {"number": "C1", "name": "much too long a name", "credit": 1})
-        it.work(it.part(message))
-        (failed,) = it.events
-        assert isinstance(failed, SyncFailed)
-        original = OriginalRecord(message.key, message.value)
-        request = a_request(0, failure=failed.failure_id, original=original)
+        failure, original = failed_at_first(it)
+        request = a_request(0, failure=failure, original=original)
 
         it.work(it.translator.replays(it.mapping, [request], lambda _: None))
 

@@ -204,11 +204,17 @@ def test_what_a_failed_change_alone_brings_is_not_lost_to_a_later_one(world: Wor
     assert world.entries.open == {}
 
 
-def test_a_whole_change_takes_the_place_of_a_failure_and_of_what_waits_behind_it(tmp_path: Path) -> None:
-    world = World(tmp_path, "latest")
+def with_one_behind_a_failure(folder: Path) -> World:
+    """A failed change, and one behind it that does not bring its name."""
+    world = World(folder, "latest")
     world.change("A", "bad", "Delft")
     world.deliver(1)
     world.change_without_name("A", "Leiden")
+    return world
+
+
+def test_a_whole_change_takes_the_place_of_a_failure_and_of_what_waits_behind_it(tmp_path: Path) -> None:
+    world = with_one_behind_a_failure(tmp_path)
     world.change("A", "good", "Breda")
 
     world.deliver(2)
@@ -219,10 +225,7 @@ def test_a_whole_change_takes_the_place_of_a_failure_and_of_what_waits_behind_it
 
 
 def test_a_whole_change_that_fails_too_takes_what_waits_with_it(tmp_path: Path) -> None:
-    world = World(tmp_path, "latest")
-    world.change("A", "bad", "Delft")
-    world.deliver(1)
-    world.change_without_name("A", "Leiden")
+    world = with_one_behind_a_failure(tmp_path)
     world.change("A", "bad again", "Breda")
     world.deliver(2)
     assert world.state.parked_count("customers") == 0
@@ -254,10 +257,7 @@ def test_a_change_that_brings_all_that_the_failed_one_does_takes_its_place(tmp_p
 
 
 def test_a_parked_change_that_fails_as_it_follows_keeps_what_is_parked_behind_it(tmp_path: Path) -> None:
-    world = World(tmp_path, "latest")
-    world.change("A", "bad", "Delft")
-    world.deliver(1)
-    world.change_without_name("A", "Leiden")
+    world = with_one_behind_a_failure(tmp_path)
     world.change_without_city("A", "good")
     world.deliver(2)
     world.target.execute(

@@ -188,7 +188,7 @@ def test_replay_of_an_entry_that_is_not_there_is_refused_at_any_rate(desk: Desk)
     desk.has(failed())
     for words in ((), ("--rate", "5"), ("--wait", "--canaries", "0")):
         refused = desk.types("replay", "0" * 16, *words)
-        assert (refused.exit_code, "there is no such entry" in refused.stdout) == (1, True)
+        assert (refused.exit_code, "there is no such entry" in refused.stdout + refused.stderr) == (1, True)
 
 
 @pytest.mark.parametrize("secret", ["instep_é", "in\nstep", "a\x00", " "])

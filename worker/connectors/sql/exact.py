@@ -12,6 +12,7 @@ from typing import Any
 from uuid import UUID
 
 from schemas.change import FarDate, FarTimestamp, Kind, Unbounded
+from worker.coerce import INTEGER, INTEGER_DIGITS
 from worker.connectors.protocol import Column
 from worker.connectors.sql.clocks import CLOCKS, cut, duration_text
 from worker.fault import Fault
@@ -139,17 +140,13 @@ def _json(value: Any, column: Column, holds: Holds) -> str:
     return _text(text, column, holds)
 
 
-_INTEGER_DIGITS = 4000
-_INTEGER = re.compile(r"\s*[+-]?\d{1,4000}\s*", re.ASCII)
-
-
 def _integer(value: Any, column: Column, _holds: Holds) -> int:
     match value:
         case bool() | int():
             number = int(value)
         case Decimal() | float():
             number = _whole(value, column)
-        case str() if _INTEGER.fullmatch(value):
+        case str() if INTEGER.fullmatch(value):
             number = int(value)
         case _:
             raise _wrong(column)
@@ -162,7 +159,7 @@ def _integer(value: Any, column: Column, _holds: Holds) -> int:
 
 def _whole(value: Decimal | float, column: Column) -> int:
     exact = Decimal(value)
-    if not exact.is_finite() or exact.adjusted() > _INTEGER_DIGITS:
+    if not exact.is_finite() or exact.adjusted() > INTEGER_DIGITS:
         raise _out_of_range(column)
     if exact != exact.to_integral_value():
         raise _wrong(column)
