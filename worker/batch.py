@@ -1,7 +1,7 @@
 """A polled batch, decoded and translated: what a lane works on. Pure."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from operator import attrgetter
 
 from schemas.events import Decision, Outcome, Position, ReplayRequest
@@ -14,6 +14,7 @@ from worker.translate import (
     Broken,
     Candidate,
     KeyFields,
+    Translated,
     poison_change,
     record_of,
     translate,
@@ -63,10 +64,7 @@ class Translator:
     def _translated(
         self, mapping: MappingPlan, messages: Sequence[Message], decoded: DecodedMessages
     ) -> Part:
-        key_fields = self.key_fields[mapping.name]
-        translated = translate(mapping, decoded.changes, key_fields)
-        changes: list[Change] = [*translated.candidates, *translated.broken]
-        changes += [poison_change(mapping, message, fault, key_fields) for message, fault in decoded.poison]
+        translated, changes = self._changes(mapping, decoded)
         superseded, alone = translated.superseded, translated.alone
         if mapping.order == "latest" and len(changes) > len(translated.candidates):
             before = len(changes)
@@ -79,23 +77,43 @@ class Translator:
         ages = [change.changed_at_ms for _, change in decoded.changes if change.changed_at_ms is not None]
         return Part(mapping, messages, (), _rounds(mapping, changes, alone=alone), counts, ages)
 
+    def _changes(self, mapping: MappingPlan, decoded: DecodedMessages) -> tuple[Translated, list[Change]]:
+        """Return what the mapping makes of decoded messages, and all changes of it: candidates, broken ones and poison."""
+        key_fields = self.key_fields[mapping.name]
+        translated = translate(mapping, decoded.changes, key_fields)
+        poison = [poison_change(mapping, message, fault, key_fields) for message, fault in decoded.poison]
+        return translated, [*translated.candidates, *translated.broken, *poison]
+
     def replays(
         self, mapping: MappingPlan, requests: Sequence[ReplayRequest], find_original: FindOriginal
     ) -> Part:
         """Return the replays of one mapping as changes; an original that the request lacks is found by position."""
-        changes = [self._replay(mapping, request, find_original) for request in requests]
+        messages = [_original(each, find_original) for each in requests]
+        plain = [
+            message
+            for request, message in zip(requests, messages, strict=True)
+            if message is not None and not request.corrections
+        ]
+        translated = self._each(mapping, plain)
+        changes: list[Change] = []
+        for request, message in zip(requests, messages, strict=True):
+            if message is None:
+                changes.append(_without_original(request))
+            elif request.corrections:
+                changes.append(self._replayed(mapping, request, message))
+            else:
+                changes.append(_for_request(translated.get(id(message)), message, request))
         return Part(mapping, (), requests, in_rounds(changes), {}, ())
 
-    def _replay(self, mapping: MappingPlan, request: ReplayRequest, find_original: FindOriginal) -> Change:
-        place = request.position
-        empty = StoredMessage(place.topic, place.partition, place.offset, place.timestamp_ms, None, None)
-        if request.decision is Decision.DROP:
-            return Broken((), empty, Fault("bug"), request)
-        original = request.original
-        message = stored(place, original) if original is not None else find_original(place)
-        if message is None:
-            return Broken((), empty, Fault("original_gone"), request)
-        return self._replayed(mapping, request, message)
+    def _each(self, mapping: MappingPlan, messages: Sequence[Message]) -> dict[int, Change]:
+        """Return the one change of each message that the mapping wants something of, by the message's `id`.
+
+        By that, as several may be equal: two requests can be about the same message.
+        """
+        # with the other order only the last of a record would be left
+        every = replace(mapping, order="strict")
+        _, changes = self._changes(every, decode(messages, self.decoders[mapping.name]))
+        return {id(each.message): each for each in changes}
 
     def again(self, mapping: MappingPlan, change: Change) -> Change | None:
         """Return a change translated anew, for the columns that its target has now; None where the mapping wants nothing of it."""
@@ -108,11 +126,7 @@ class Translator:
             change = self._corrected(mapping, message, request.corrections)
         else:
             change = self.change(mapping, message)
-        if change is None:
-            return Broken((), message, Fault("original_gone"), request)
-        if isinstance(change, Candidate):
-            return change._replace(replay=request)
-        return Broken(change.key, change.message, change.fault, request)
+        return _for_request(change, message, request)
 
     def _corrected(
         self, mapping: MappingPlan, message: Message, corrections: Mapping[str, str]
@@ -130,6 +144,30 @@ class Translator:
         """Return the one change of a message; None where the mapping wants nothing of it."""
         part = self.part(mapping, [message])
         return part.rounds[0][0] if part.rounds and part.rounds[0] else None
+
+
+def _original(request: ReplayRequest, find_original: FindOriginal) -> StoredMessage | None:
+    """Return the message that a request wants to be tried again; None where it wants none, or there is none any more."""
+    if request.decision is Decision.DROP:
+        return None
+    if request.original is None:
+        return find_original(request.position)
+    return stored(request.position, request.original)
+
+
+def _without_original(request: ReplayRequest) -> Broken:
+    place = request.position
+    empty = StoredMessage(place.topic, place.partition, place.offset, place.timestamp_ms, None, None)
+    return Broken((), empty, Fault("bug" if request.decision is Decision.DROP else "original_gone"), request)
+
+
+def _for_request(change: Change | None, message: Message, request: ReplayRequest) -> Change:
+    """Return what became of a message as what became of the request to try it again."""
+    if change is None:
+        return Broken((), message, Fault("original_gone"), request)
+    if isinstance(change, Candidate):
+        return change._replace(replay=request)
+    return Broken(change.key, change.message, change.fault, request)
 
 
 def carries(change: Change) -> frozenset[str]:
