@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from typing import NamedTuple
 
 _FAILURES = uuid.UUID("6f1c1b52-3f0e-5a1b-9f35-0d2f6a7c9e11")
 
@@ -58,9 +59,11 @@ class RecordReference:
     link: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Position:
-    """Where a change stands in its source topic; `timestamp_ms` is the message's, of the broker or of its producer."""
+class Position(NamedTuple):
+    """Where a change stands in its source topic; `timestamp_ms` is the message's, of the broker or of its producer.
+
+    A named tuple, as several are made for each replay.
+    """
 
     topic: str
     partition: int

@@ -86,7 +86,7 @@ def resolved(
     if failure.position is None:
         position = None
     else:
-        position = failure.position if offset is None else replace(failure.position, offset=offset)
+        position = failure.position if offset is None else failure.position._replace(offset=offset)
     return SyncResolved(
         failure_id=failure.failure_id,
         mapping=failure.mapping,

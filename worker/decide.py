@@ -1,21 +1,19 @@
 """Step 4: what to do with a change, given the open failure of its record. Pure."""
 
-from dataclasses import dataclass
 from datetime import datetime
 from enum import Enum
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from schemas.events import Decision, Position
 from worker.message import position_of
 from worker.translate import Broken, Candidate
 
 
-@dataclass(frozen=True, slots=True)
-class OpenFailure:
+class OpenFailure(NamedTuple):
     """The latest failure of a record that has not been resolved; the state store keeps one a record and mapping.
 
     `timestamp_ms` is the failed message's. `carries` are the target's columns that the failed change brings, or one before it
-    or parked behind it that is not in the target either.
+    or parked behind it that is not in the target either. A named tuple, as one is made for each replay.
     """
 
     mapping: str

@@ -1,8 +1,7 @@
 """A message of a Kafka topic, as the worker sees it."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from schemas.events import OriginalRecord, Position
 
@@ -39,9 +38,11 @@ class Message(Protocol):
         """The headers, in their order."""
 
 
-@dataclass(frozen=True, slots=True)
-class StoredMessage:
-    """A message that comes from a replay or from the state store, with its position in the source topic."""
+class StoredMessage(NamedTuple):
+    """A message that comes from a replay or from the state store, with its position in the source topic.
+
+    A named tuple, as one is made for each replay.
+    """
 
     topic: str
     partition: int

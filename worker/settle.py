@@ -168,7 +168,7 @@ def _widened(work: Round) -> list[OpenFailure]:
     for each in work.having(Verdict.PARK):
         failure = work.open_failures.get(record_of(each))
         if failure is not None and not carries(each) <= failure.carries:
-            widened.append(replace(failure, carries=failure.carries | carries(each)))
+            widened.append(failure._replace(carries=failure.carries | carries(each)))
     return widened
 
 
