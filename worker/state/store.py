@@ -5,10 +5,11 @@ workers the row of an open failure is guarded by a lock on its record, held whil
 """
 
 import hashlib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from typing import Any
 
 import orjson
@@ -43,6 +44,19 @@ _FEW = 1000
 # a batch that touches more open failures locks all of their mapping: PostgreSQL has room for a few thousand locks in all
 _LOCKS_AT_MOST = 256
 _TAKE_EACH = text("select pg_advisory_xact_lock(key) from unnest(cast(:keys as bigint[])) as key")
+# of an open failure, in its order
+_COLUMNS = (
+    open_failure.c.record_id,
+    open_failure.c.failure_id,
+    open_failure.c.code,
+    open_failure.c.topic,
+    open_failure.c.partition,
+    open_failure.c.position,
+    open_failure.c.attempt,
+    open_failure.c.first_failed_at_us,
+    open_failure.c.timestamp_ms,
+    open_failure.c.carries,
+)
 MAX_PARKED_RECORDS = 1024
 MAX_PARKED_CHANGES = 1024
 
@@ -53,6 +67,9 @@ class Locked:
 
     failures: Mapping[str, OpenFailure]
     parked: frozenset[str]
+
+
+_NOTHING = Locked({}, frozenset())
 
 
 class StateStore:
@@ -70,7 +87,7 @@ class StateStore:
         self._max_parked_changes = max_parked_changes
         self._engine = engine
         self._group = group
-        self._held: set[int] = set()
+        self._held: set[tuple[str, str]] = set()
         self._insert = postgresql.insert if engine.dialect.name == "postgresql" else sqlite.insert
         self._few_open = self._select_few_open()
 
@@ -82,27 +99,32 @@ class StateStore:
         anything open or parked at all.
         """
         record_ids = self._concerned(mapping, records)
-        found = self._found(mapping, record_ids)
-        keys = {self._lock_key(mapping, each) for each in (*found.failures, *found.parked)} - self._held
-        if not keys or self._engine.dialect.name != "postgresql":
-            yield found
+        hashes = [_hash(each) for each in record_ids]
+        if self._engine.dialect.name != "postgresql":
+            yield self._found(mapping, record_ids, hashes)
+            return
+        touched = {(mapping, each) for each in self._touched(mapping, record_ids, hashes)}
+        taken = touched - self._held
+        if not taken:
+            yield self._found(mapping, record_ids, hashes) if touched else _NOTHING
             return
         with self._engine.begin() as connection:
-            self._take(connection, self._lock_key(mapping), sorted(keys))
-            self._held |= keys
+            self._take(connection, mapping, taken)
+            self._held |= taken
             try:
-                # read again: what was open before the lock may have been resolved by whoever held it
-                yield self._found(mapping, record_ids)
+                # only now: what was open before the lock may have been resolved by whoever held it
+                yield self._found(mapping, record_ids, hashes)
             finally:
-                self._held -= keys
+                self._held -= taken
 
-    def _take(self, connection: Connection, whole: int, keys: Sequence[int]) -> None:
+    def _take(self, connection: Connection, mapping: str, records: Collection[tuple[str, str]]) -> None:
         """Lock these records, or the whole mapping where they are many; nobody locks one of them meanwhile who goes this way."""
-        if len(keys) > _LOCKS_AT_MOST:
+        whole = self._lock_key(mapping)
+        if len(records) > _LOCKS_AT_MOST:
             connection.execute(select(func.pg_advisory_xact_lock(whole)))
             return
         connection.execute(select(func.pg_advisory_xact_lock_shared(whole)))
-        connection.execute(_TAKE_EACH, {"keys": keys})
+        connection.execute(_TAKE_EACH, {"keys": sorted(self._lock_key(*each) for each in records)})
 
     def _concerned(self, mapping: str, records: Iterable[str]) -> set[str]:
         """Return those of the records that may have anything open or parked: of few it is known which, of many it is asked later."""
@@ -126,19 +148,30 @@ class StateStore:
         listed = func.json_agg if self._engine.dialect.name == "postgresql" else func.json_group_array
         return select(cast(listed(few.c.record_id), Text))
 
-    def _found(self, mapping: str, record_ids: set[str]) -> "Locked":
-        waiting = self.parked_records(mapping) & record_ids if record_ids else frozenset()
-        return Locked(self.open_failures(mapping, record_ids), waiting)
+    def _touched(self, mapping: str, record_ids: set[str], hashes: Sequence[str]) -> set[str]:
+        """Return those of the records that have anything open or parked, and so are to be locked."""
+        if not record_ids:
+            return set()
+        with self._reading() as connection:
+            wanted = among(connection, open_failure.c.record_hash, hashes)
+            query = select(open_failure.c.record_id).where(self._mine(mapping), wanted)
+            failed = connection.execute(query).scalars().all()
+        return {*failed, *(self.parked_records(mapping) & record_ids)}
+
+    def _found(self, mapping: str, record_ids: set[str], hashes: Sequence[str]) -> Locked:
+        if not record_ids:
+            return _NOTHING
+        return Locked(self._failures(mapping, hashes), self.parked_records(mapping) & record_ids)
 
     def open_failures(self, mapping: str, record_ids: Iterable[str]) -> dict[str, OpenFailure]:
         """Return the open failures among these records of a mapping."""
-        hashes = [_hash(each) for each in record_ids]
-        if not hashes:
-            return {}
+        return self._failures(mapping, [_hash(each) for each in record_ids])
+
+    def _failures(self, mapping: str, hashes: Sequence[str]) -> dict[str, OpenFailure]:
         with self._reading() as connection:
             wanted = among(connection, open_failure.c.record_hash, hashes)
-            rows = connection.execute(select(open_failure).where(self._mine(mapping), wanted)).all()
-        return {row.record_id: _failure(row) for row in rows}
+            rows = connection.execute(select(*_COLUMNS).where(self._mine(mapping), wanted)).all()
+        return {row[0]: _failure(mapping, row) for row in rows}
 
     def remember(self, failures: Sequence[OpenFailure]) -> None:
         """Make these the latest failures of their records."""
@@ -310,20 +343,16 @@ def _hash(record_id: str) -> str:
     return hashlib.sha256(record_id.encode("utf-8", "surrogatepass")).hexdigest()
 
 
-def _failure(row: Any) -> OpenFailure:
-    return OpenFailure(
-        row.mapping,
-        row.record_id,
-        row.failure_id,
-        row.code,
-        row.topic,
-        row.partition,
-        row.position,
-        row.attempt,
-        _EPOCH + timedelta(microseconds=row.first_failed_at_us),
-        row.timestamp_ms,
-        frozenset(orjson.loads(row.carries)),
-    )
+def _failure(mapping: str, row: Any) -> OpenFailure:
+    *told, first_failed_at_us, timestamp_ms, carries = row
+    first_failed_at = _EPOCH + timedelta(microseconds=first_failed_at_us)
+    return OpenFailure._make((mapping, *told, first_failed_at, timestamp_ms, _columns(carries)))
+
+
+@lru_cache(maxsize=256)
+def _columns(text: str) -> frozenset[str]:
+    # the same few of a mapping stand in most rows
+    return frozenset(orjson.loads(text))
 
 
 def _parked_message(row: Any) -> StoredMessage:
