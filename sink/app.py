@@ -160,9 +160,12 @@ def _work(
     stack: ExitStack,
 ) -> int:
     failed = threading.Event()
+    find_sent = SentReader(config.kafka, opened.codec).find
+    outbox = Sending(opened.store, opened.producer, opened.codec, find_sent, now_us)
+    stack.callback(outbox.close)
     work: dict[str, Callable[[], None]] = {
         name: partial(chores.run_chores, name, some, pulse, stop)
-        for name, some in _chores(config, opened, metrics, pulse, stop).items()
+        for name, some in _chores(config, opened, outbox, metrics, pulse, stop).items()
     }
     if config.sink.foreign:
         work |= _foreign(config, opened.store, metrics, pulse, stop, stack)
@@ -251,11 +254,15 @@ def _open_producer(config: Config) -> KafkaProducer:
 
 
 def _chores(
-    config: Config, opened: _Opened, metrics: SinkMetrics, pulse: health.Pulse, stop: threading.Event
+    config: Config,
+    opened: _Opened,
+    outbox: Sending,
+    metrics: SinkMetrics,
+    pulse: health.Pulse,
+    stop: threading.Event,
 ) -> dict[str, list[Chore]]:
     store, codec = opened.store, opened.codec
-    outbox = Sending(store, opened.producer, codec, SentReader(config.kafka, codec).find, now_us)
-    runner = JobRunner(store, outbox.send, uuid.uuid4().hex, now_us)
+    runner = JobRunner(store, outbox, uuid.uuid4().hex, now_us)
     janitor = Janitor(store, config.sink.retention, now_us, stop, partial(pulse.beat, _JANITOR))
 
     def count() -> None:

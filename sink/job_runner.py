@@ -5,17 +5,18 @@ doubles nothing, and another one goes on where it was.
 """
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from typing import Protocol
 
 import structlog
 
 from schemas.events import Decision
 from sink.job_actions import record_outcome
-from sink.jobs import Canaries, Go, JobState, Pace, Rest, Stop, next_step, paced, spent
+from sink.jobs import Canaries, Counts, Go, JobState, Pace, Rest, Stop, next_step, paced, spent
 from sink.states import Action
-from sink.store import jobs, replays, transitions
-from sink.store.jobs import Job
+from sink.store import jobs, transitions
+from sink.store.jobs import NOTHING, Job, Settled
 from sink.store.store import Store
 from sink.store.transitions import Request, Step
 
@@ -23,9 +24,23 @@ _PORTION = transitions.CHUNK
 # a run ends after this time, so that other work of its thread and the end of the process need not wait
 _RUN_S = 1.0
 _COUNT_EVERY_US = 1_000_000
-# counting may have a tenth of the time
+# counting may have a tenth of the time, and half of that all entries of a job anew: an answer may come after the time-out
 _COUNT_SHARE = 10
+_RECOUNT_SHARE = 20
 _WAIT_US = 1_000_000
+
+
+class Outbox(Protocol):
+    """Who sends requests, see `sink.sending.Sending`."""
+
+    def send(self) -> int:
+        """Send some of the requests that wait; returns how many were sent."""
+
+    def may_claim(self) -> bool:
+        """Whether requests may be claimed as they are asked for."""
+
+    def send_claimed(self, replay_ids: Sequence[str], claimed_us: int) -> None:
+        """Send requests that were claimed as they were asked for."""
 
 
 @dataclass(slots=True)
@@ -34,18 +49,17 @@ class _Course:
 
     pace: Pace | None = None
     count_at_us: int = 0
+    settled: Settled = NOTHING
+    recount_at_us: int = 0
     wait_until_us: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class JobRunner:
-    """Works on the jobs of a store; `sink` is the name under which it holds them, `clock_us` tells the time.
-
-    `send` sends some of the requests that wait, and returns how many were sent.
-    """
+    """Works on the jobs of a store; `sink` is the name under which it holds them, `clock_us` tells the time."""
 
     store: Store
-    send: Callable[[], int]
+    outbox: Outbox
     sink: str
     clock_us: Callable[[], int]
     courses: dict[str, _Course] = field(default_factory=dict)
@@ -60,7 +74,7 @@ class JobRunner:
             for gone in self.courses.keys() - {job.id for job in unfinished}:
                 del self.courses[gone]
             asked = sum([self._work(job) for job in unfinished])
-            sent = self.send()
+            sent = self.outbox.send()
             more = asked >= _PORTION or sent > 0
 
     def _work(self, job: Job) -> int:
@@ -106,13 +120,24 @@ class JobRunner:
                 if following.note != held.note:
                     jobs.write_note(connection, held, following.note)
                 return 0
-            request = Request(held.actor, now_us, replays.new_replay_id, reason=held.what, named=held.named)
-            ids = [entry_id for _, entry_id in following.items]
+            # corrected values come to their requests when these are claimed
+            claims = not held.corrected_fields and self.outbox.may_claim()
+            request = Request(
+                held.actor,
+                now_us,
+                {item.entry_id: item.replay_id for item in following.items}.__getitem__,
+                claims=claims,
+                reason=held.what,
+                named=held.named,
+            )
+            ids = [item.entry_id for item in following.items]
             if held.decision is Decision.DROP:
                 steps = transitions.close_by_hand(connection, ids, Action.DISCARD, request)
             else:
                 steps = transitions.request_replays(connection, ids, request)
             jobs.write_steps(connection, held, following.items, steps)
+        if claims:
+            self.outbox.send_claimed(_requests(steps), now_us)
         if course.pace is not None:
             course.pace = spent(course.pace, _gone(steps))
         return len(steps)
@@ -121,10 +146,7 @@ class JobRunner:
         """Count anew what became of a job's entries; None when the job is over or changed in this moment."""
         if job.counts.sent == 0 and not jobs.is_over(job, job.counts):
             return job
-        with self.store.reading() as connection:
-            counts = jobs.read_counts(connection, job)
-        took_us = self.clock_us() - now_us
-        course.count_at_us = now_us + max(_COUNT_EVERY_US, _COUNT_SHARE * took_us)
+        counts = self._counted(job, course, now_us)
         if counts == job.counts and not jobs.is_over(job, counts):
             return job
         with self.store.writing() as connection:
@@ -145,11 +167,29 @@ class JobRunner:
         )
         return None
 
+    def _counted(self, job: Job, course: _Course, now_us: int) -> Counts:
+        recounts = now_us >= course.recount_at_us
+        known = NOTHING if recounts else course.settled
+        with self.store.reading() as connection:
+            course.settled, counts = jobs.read_counts(connection, job, known)
+            if not recounts and jobs.is_over(job, counts):
+                course.settled, counts = jobs.read_counts(connection, job)
+        took_us = self.clock_us() - now_us
+        course.count_at_us = now_us + max(_COUNT_EVERY_US, _COUNT_SHARE * took_us)
+        if recounts:
+            course.recount_at_us = now_us + _RECOUNT_SHARE * took_us
+        return counts
+
     def _stop(self, job: Job, note: str) -> None:
         with self.store.writing() as connection:
             stopped = jobs.stop(connection, job, note)
         if stopped:
             structlog.get_logger().warning("replay job stopped itself", job=job.id, reason=note)
+
+
+def _requests(steps: list[Step]) -> list[str]:
+    moved = (step.replay_id for step in steps if isinstance(step, transitions.Moved))
+    return [replay_id for replay_id in moved if replay_id is not None]
 
 
 def _gone(steps: list[Step]) -> int:

@@ -5,7 +5,7 @@ or more fail, the job stops itself before it has done the same to all others.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from enum import StrEnum
 from types import MappingProxyType
 
@@ -60,6 +60,9 @@ class Counts:
     unconfirmed: int = 0
     not_sent: int = 0
     refused: int = 0
+
+    def __add__(self, other: "Counts") -> "Counts":
+        return Counts(*(mine + its for mine, its in zip(astuple(self), astuple(other), strict=True)))
 
     @property
     def asked(self) -> int:

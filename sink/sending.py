@@ -4,7 +4,7 @@ Several sinks may do this at once: what one of them claims by a conditional upda
 sending and noting so leaves a claim behind; whether its request was sent, the topic itself tells then.
 """
 
-from collections import Counter, defaultdict
+from collections import Counter, defaultdict, deque
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
@@ -21,7 +21,7 @@ from sink.sent import FindSent
 from sink.store import replays
 from sink.store.foreign import NotSent, mark_not_sent
 from sink.store.replays import Claim, Outgoing
-from sink.store.store import Store
+from sink.store.store import Store, StoreAway
 
 AT_ONCE = 2000
 # What was claimed is handed to the producer within this time or given back, and the producer tries no longer than
@@ -31,6 +31,8 @@ DELIVERED_WITHIN_MS = 12_000
 ANSWERED_WITHIN_MS = 10_000
 # how long a topic that took nothing is left alone
 REST_US = 60_000_000
+# that many requests were sent is noted after so long, as most of them are answered by then: the answer says as much
+_NOTED_AFTER_US = 20_000_000
 _RECOVERED_AT_ONCE = 10_000
 # the clock of a broker that stamps messages itself may be behind
 _CLOCKS_DIFFER_BY_US = 120_000_000
@@ -49,7 +51,8 @@ class _Handed:
 class Sending:
     """What is needed to send requests; `clock_us` tells the time in microseconds since 1970.
 
-    `resting` topics took nothing lately and are left alone until a time, as each try holds up all others.
+    `resting` topics took nothing lately and are left alone until a time, as each try holds up all others. `unnoted` were
+    acknowledged by the broker at a time, which is to be noted in the store.
     """
 
     store: Store
@@ -58,9 +61,11 @@ class Sending:
     find_sent: FindSent
     clock_us: Callable[[], int]
     resting: dict[str, int] = field(default_factory=dict)
+    unnoted: deque[tuple[int, Sequence[str]]] = field(default_factory=deque)
 
     def send(self) -> int:
         """Send some of the requests that wait; returns how many the broker has acknowledged."""
+        self._note(self.clock_us() - _NOTED_AFTER_US)
         with self.store.reading() as connection:
             if not replays.has_unsent(connection):
                 return 0
@@ -68,17 +73,45 @@ class Sending:
         resting = [topic for topic, until_us in self.resting.items() if claimed_us < until_us]
         with self.store.writing() as connection:
             outgoing = replays.claim(connection, claimed_us, AT_ONCE, resting)
-        if not outgoing:
-            return 0
+        return len(self._send(outgoing, claimed_us)) if outgoing else 0
+
+    def may_claim(self) -> bool:
+        """Whether requests may be claimed as they are asked for: not while a topic rests that they may be for."""
+        return all(until_us <= self.clock_us() for until_us in self.resting.values())
+
+    def send_claimed(self, replay_ids: Sequence[str], claimed_us: int) -> None:
+        """Send requests that were claimed as they were asked for."""
+        left = replay_ids
+        while left:
+            with self.store.writing() as connection:
+                outgoing, left = replays.read_claimed(connection, left, self.clock_us())
+            self._send(outgoing, claimed_us, note=len(replay_ids) < AT_ONCE)
+
+    def close(self) -> None:
+        """Note what was sent; where the store is away, the topic tells the next sink."""
+        with suppress(*StoreAway):
+            self._note(self.clock_us())
+
+    def _send(self, outgoing: Sequence[Outgoing], claimed_us: int, *, note: bool = True) -> list[str]:
         handed = self._hand_over(outgoing, claimed_us + _HANDED_OVER_WITHIN_US)
         sent = self._acknowledged(handed)
         now_us = self.clock_us()
-        with self.store.writing() as connection:
-            # entries are locked before replays
-            mark_not_sent(connection, [NotSent(each, NOT_TAKEN) for each in handed.refused], now_us)
-            replays.mark_sent(connection, sent, now_us)
-            replays.release(connection, [each.request.replay_id for each in handed.kept])
-        return len(sent)
+        if not note:
+            self.unnoted.append((now_us, sent))
+        if note or handed.refused or handed.kept:
+            with self.store.writing() as connection:
+                # entries are locked before replays
+                mark_not_sent(connection, [NotSent(each, NOT_TAKEN) for each in handed.refused], now_us)
+                replays.mark_sent(connection, sent if note else (), now_us)
+                replays.release(connection, [each.request.replay_id for each in handed.kept])
+        return sent
+
+    def _note(self, until_us: int) -> None:
+        while self.unnoted and self.unnoted[0][0] <= until_us:
+            at_us, sent = self.unnoted[0]
+            with self.store.writing() as connection:
+                replays.mark_sent(connection, sent, at_us)
+            self.unnoted.popleft()
 
     def recover(self) -> Counter[str]:
         """Look in the topics for what was claimed long ago: mark what was sent, give the rest back."""

@@ -19,7 +19,8 @@ from sink.job_actions import JobRefused
 from sink.jobs import JobState, JobStep
 from sink.moment import to_text
 from sink.states import Verdict
-from sink.store.jobs import PAGE, Job, JobItem
+from sink.store.job_items import JobItem
+from sink.store.jobs import PAGE, Job
 
 _LOOK_AGAIN_S = 0.3
 _SHOWN_AT_MOST = 20

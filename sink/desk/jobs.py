@@ -10,7 +10,8 @@ from sink.actions import Actor
 from sink.desk.selection import Selection, WrongUse, read_cursor, write_cursor
 from sink.job_actions import JobOrder, JobRefused, cancel_job, pause_job, resume_job, start_job
 from sink.jobs import JobStep
-from sink.store.jobs import Job, JobItem, find_jobs, job_key, read_items, read_job, read_jobs
+from sink.store.job_items import JobItem, read_items
+from sink.store.jobs import Job, find_jobs, job_key, read_job, read_jobs
 from sink.store.store import Store
 
 SHORTEST_ID = 4

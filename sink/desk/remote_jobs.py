@@ -13,7 +13,8 @@ from sink.job_actions import JobRefused
 from sink.jobs import Counts, JobState, JobStep
 from sink.moment import to_us
 from sink.states import Refusal, Verdict
-from sink.store.jobs import Job, JobItem
+from sink.store.job_items import JobItem
+from sink.store.jobs import Job
 
 _WHOLE_ID = 16
 _LOOKED_THROUGH = 1000

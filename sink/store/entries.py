@@ -10,7 +10,7 @@ from sqlalchemy import Connection, Row, and_, func, select
 
 from schemas.events import OriginalRecord, Position, RecordReference
 from sink.fold import Attempt
-from sink.states import State
+from sink.states import State, Verdict
 from sink.store import bulk
 from sink.store.filtering import (
     NEWEST_FIRST,
@@ -26,6 +26,8 @@ from sink.store.rows import ENTRY_COLUMNS, read_attempts, read_headers
 from sink.store.tables import entry, payload, replay
 
 PAGE = 500
+# by the worker, who got the request then
+_ANSWERS = frozenset({Verdict.RESOLVED, Verdict.SUPERSEDED, Verdict.DROPPED, Verdict.FAILED_AGAIN})
 
 # what reads entries says which ones it means
 __all__ = ["Filter", "PageKey", "count_matching", "matching"]
@@ -159,10 +161,23 @@ def count_entries(connection: Connection, wanted: Filter) -> list[Tally]:
 
 def read_replays(connection: Connection, entry_id: str, limit: int = 10) -> list[Replay]:
     """Return the last replays of an entry, the newest first."""
-    columns = [replay.c[name_] for name_ in Replay.__dataclass_fields__]
-    query = select(*columns).where(replay.c.entry_id == entry_id)
+    query = select(replay).where(replay.c.entry_id == entry_id)
     rows = connection.execute(query.order_by(replay.c.requested_us.desc(), replay.c.id).limit(limit))
-    return [Replay(*row) for row in rows]
+    return [
+        Replay(
+            row.id,
+            row.decision,
+            row.scheduled,
+            row.actor,
+            row.requested_us,
+            # of many it is noted later, or not at all where the answer was faster
+            row.claimed_us if row.sent_us is None and row.verdict in _ANSWERS else row.sent_us,
+            row.verdict,
+            row.verdict_us,
+            row.code,
+        )
+        for row in rows
+    ]
 
 
 def read_original(connection: Connection, payload_id: str | None) -> OriginalRecord | None:

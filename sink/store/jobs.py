@@ -1,17 +1,30 @@
-"""Replay jobs and their items. An item that was asked for carries its replay, whose verdict is read from there."""
+"""Replay jobs: made, worked on by one sink at a time, counted, stopped."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
 import orjson
-from sqlalchemy import Connection, Row, and_, delete, func, literal, or_, select, tuple_, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Row,
+    and_,
+    delete,
+    func,
+    literal,
+    or_,
+    select,
+    tuple_,
+    update,
+)
 
 from schemas.events import Decision
 from sink.batch import INSTEP
 from sink.jobs import STEPS, Canaries, Counts, JobState, JobStep, count_verdicts, judge
-from sink.states import Refusal, Verdict
+from sink.states import Verdict
 from sink.store import bulk
+from sink.store.job_items import Item, insert_items, note_items, read_next
 from sink.store.progress import paused_mappings
 from sink.store.rows import clean
 from sink.store.tables import entry, job, job_item, replay
@@ -20,7 +33,6 @@ from sink.store.transitions import Moved, Step
 # after so long another sink works on the job
 LEASE_US = 10_000_000
 PAGE = 100
-_ITEMS_AT_ONCE = 5_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,25 +67,22 @@ class Job:
 
 
 @dataclass(frozen=True, slots=True)
-class JobItem:
-    """One entry of a job; `verdict` is None while there is none, `code` is that of the new failure."""
-
-    number: int
-    entry_id: str
-    replay_id: str | None
-    refusal: Refusal | None
-    verdict: Verdict | None
-    code: str | None
-
-
-@dataclass(frozen=True, slots=True)
 class Next:
     """The next entries of a job; `note` says why there are none now."""
 
-    items: Sequence[tuple[int, str]]
+    items: Sequence[Item]
     note: str | None
 
 
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """The first entries of a job, none of which waits for its answer, and what became of them."""
+
+    up_to: int
+    counts: Counts
+
+
+NOTHING = Settled(0, Counts())
 JobKey = tuple[int, str]
 
 
@@ -105,10 +114,7 @@ def create(
             leased_until_us=None,
         )
     )
-    for start in range(0, len(ids), _ITEMS_AT_ONCE):
-        portion = ids[start : start + _ITEMS_AT_ONCE]
-        rows = [(new.id, start + index, entry_id, None, None) for index, entry_id in enumerate(portion)]
-        bulk.insert_rows(connection, job_item, rows)
+    insert_items(connection, new.id, ids)
 
 
 def read_jobs(connection: Connection, after: JobKey | None = None, limit: int = PAGE) -> list[Job]:
@@ -142,31 +148,6 @@ def read_unfinished(connection: Connection) -> list[Job]:
     return [_job(row) for row in connection.execute(query)]
 
 
-def read_items(
-    connection: Connection, job_id: str, after: int | None = None, limit: int = PAGE
-) -> list[JobItem]:
-    """Return entries of a job in their order, after the one of number `after`."""
-    joined = job_item.outerjoin(replay, replay.c.id == job_item.c.replay_id)
-    query = (
-        select(job_item, replay.c.verdict, replay.c.code)
-        .select_from(joined)
-        .where(job_item.c.job_id == job_id, job_item.c.number > (-1 if after is None else after))
-        .order_by(job_item.c.number)
-        .limit(limit)
-    )
-    return [
-        JobItem(
-            row.number,
-            row.entry_id,
-            row.replay_id,
-            None if row.refusal is None else Refusal[row.refusal],
-            None if row.verdict is None else Verdict(row.verdict),
-            row.code,
-        )
-        for row in connection.execute(query)
-    ]
-
-
 def any_there(connection: Connection, ids: Sequence[str]) -> bool:
     """Whether one of the entries exists."""
     mine = bulk.among(connection, entry.c.id, ids)
@@ -198,46 +179,37 @@ def lease(connection: Connection, job_id: str, sink: str, now_us: int) -> Job | 
 
 def next_items(connection: Connection, of: Job, limit: int, now_us: int) -> Next:
     """Return the next entries of a job, up to the first one whose app is paused."""
-    query = (
-        select(job_item.c.number, job_item.c.entry_id)
-        .where(job_item.c.job_id == of.id, job_item.c.number >= of.handled)
-        .order_by(job_item.c.number)
-        .limit(limit)
-    )
-    items = [(row.number, row.entry_id) for row in connection.execute(query)]
+    items = read_next(connection, of.id, of.handled, limit)
     paused = {} if of.decision is Decision.DROP else paused_mappings(connection, now_us)
     if not paused:
         return Next(items, None)
-    mine = bulk.among(connection, entry.c.id, [entry_id for _, entry_id in items])
+    mine = bulk.among(connection, entry.c.id, [item.entry_id for item in items])
     mappings = {
         row.id: row.mapping for row in connection.execute(select(entry.c.id, entry.c.mapping).where(mine))
     }
-    for index, (_, entry_id) in enumerate(items):
-        mapping = mappings.get(entry_id)
+    for index, item in enumerate(items):
+        mapping = mappings.get(item.entry_id)
         if mapping in paused:
             waits = f"waits: the target app of {mapping} is paused ({paused[mapping]})"
             return Next(items[:index], None if index else waits)
     return Next(items, None)
 
 
-def write_steps(
-    connection: Connection, of: Job, items: Sequence[tuple[int, str]], steps: Sequence[Step]
-) -> None:
-    """Note what became of the next entries of a job."""
+def write_steps(connection: Connection, of: Job, items: Sequence[Item], steps: Sequence[Step]) -> None:
+    """Note what became of the next entries of a job: the replay of each stands there from the beginning, but for an older program's."""
     by_entry = {step.entry_id: step for step in steps}
     rows = []
     sent = refused = resolved = 0
-    for number, entry_id in items:
-        step = by_entry[entry_id]
+    for item in items:
+        step = by_entry[item.entry_id]
         moved = isinstance(step, Moved)
         replay_id = step.replay_id if isinstance(step, Moved) else None
-        refusal = None if isinstance(step, Moved) else step.reason.name
-        rows.append((number, replay_id, refusal))
+        if replay_id is None or not item.noted:
+            rows.append((item.number, replay_id, None if isinstance(step, Moved) else step.reason.name))
         refused += not moved
         sent += replay_id is not None
         resolved += moved and replay_id is None
-    names = ("number", "replay_id", "refusal")
-    bulk.update_rows(connection, job_item, names, rows, job_item.c.job_id == of.id)
+    note_items(connection, of.id, rows)
     before = of.counts
     counts = asdict(before) | {
         "sent": before.sent + sent,
@@ -263,18 +235,20 @@ def read_canaries(connection: Connection, of: Job) -> Canaries:
     return judge(_verdicts(connection, select(replay.c.id, replay.c.verdict).select_from(joined)))
 
 
-def read_counts(connection: Connection, of: Job) -> Counts:
-    """Return what became of the entries that were asked for or refused, counted anew."""
-    mine = (job_item.c.job_id == of.id, job_item.c.number < of.handled)
-    asked = (*mine, job_item.c.replay_id.is_not(None))
-    joined = job_item.outerjoin(replay, replay.c.id == job_item.c.replay_id)
-    verdicts = _verdicts(connection, select(replay.c.id, replay.c.verdict).select_from(joined).where(*asked))
-    refused = select(func.count()).where(*mine, job_item.c.refusal.is_not(None))
-    # an app failure that was given up has nothing to ask a worker for
-    silent = select(func.count()).where(*mine, job_item.c.replay_id.is_(None), job_item.c.refusal.is_(None))
-    given_up = connection.scalar(silent) or 0
-    verdicts[Verdict.DROPPED] = verdicts.get(Verdict.DROPPED, 0) + given_up
-    return count_verdicts(verdicts, connection.scalar(refused) or 0)
+def read_counts(connection: Connection, of: Job, known: Settled = NOTHING) -> tuple[Settled, Counts]:
+    """Return what became of the entries that were asked for or refused: of the first ones as it is known, of the others counted anew.
+
+    Also, which of the first ones have all been settled by now, and how.
+    """
+    waiting = (
+        select(func.min(job_item.c.number))
+        .select_from(job_item.join(replay, replay.c.id == job_item.c.replay_id))
+        .where(*_between(of, known.up_to, of.handled), replay.c.verdict.is_(None))
+    )
+    first = connection.scalar(waiting)
+    up_to = of.handled if first is None else int(first)
+    settled = Settled(up_to, known.counts + _count_between(connection, of, known.up_to, up_to))
+    return settled, settled.counts + _count_between(connection, of, up_to, of.handled)
 
 
 def is_over(of: Job, counts: Counts) -> bool:
@@ -339,6 +313,25 @@ def purge_jobs(connection: Connection, before_us: int, limit: int) -> int:
     if gone < limit:
         gone += connection.execute(delete(job).where(job.c.id.in_(old.limit(limit - gone)))).rowcount
     return gone
+
+
+def _between(of: Job, first: int, end: int) -> tuple[ColumnElement[bool], ...]:
+    return job_item.c.job_id == of.id, job_item.c.number >= first, job_item.c.number < end
+
+
+def _count_between(connection: Connection, of: Job, first: int, end: int) -> Counts:
+    if first >= end:
+        return Counts()
+    mine = _between(of, first, end)
+    asked = (*mine, job_item.c.replay_id.is_not(None))
+    joined = job_item.outerjoin(replay, replay.c.id == job_item.c.replay_id)
+    verdicts = _verdicts(connection, select(replay.c.id, replay.c.verdict).select_from(joined).where(*asked))
+    refused = select(func.count()).where(*mine, job_item.c.refusal.is_not(None))
+    # an app failure that was given up has nothing to ask a worker for
+    silent = select(func.count()).where(*mine, job_item.c.replay_id.is_(None), job_item.c.refusal.is_(None))
+    given_up = connection.scalar(silent) or 0
+    verdicts[Verdict.DROPPED] = verdicts.get(Verdict.DROPPED, 0) + given_up
+    return count_verdicts(verdicts, connection.scalar(refused) or 0)
 
 
 def _verdicts(connection: Connection, query: Any) -> dict[Verdict | None, int]:

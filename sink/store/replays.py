@@ -6,7 +6,20 @@ from dataclasses import dataclass
 from typing import Any
 
 import orjson
-from sqlalchemy import Connection, Row, and_, bindparam, exists, func, or_, select, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    FromClause,
+    Row,
+    Subquery,
+    and_,
+    bindparam,
+    exists,
+    func,
+    or_,
+    select,
+    update,
+)
 
 from schemas.events import Decision, OriginalRecord, Position, ReplayRequest
 from sink.batch import INSTEP
@@ -88,17 +101,33 @@ def claim(connection: Connection, now_us: int, limit: int, resting: Collection[s
     mine = set(connection.scalars(locked))
     claimed = update(replay).where(bulk.among(connection, replay.c.id, mine))
     connection.execute(claimed.values(claimed_us=now_us))
-    return [_outgoing(row) for replay_id, row in fresh.items() if replay_id in mine]
+    return [_outgoing(row, row.corrections) for replay_id, row in fresh.items() if replay_id in mine]
+
+
+def read_claimed(
+    connection: Connection, replay_ids: Sequence[str], now_us: int
+) -> tuple[list[Outgoing], list[str]]:
+    """Return some of these requests, claimed when they were asked for, and the ids of those that are left; see `claim`."""
+    mine = (bulk.among(connection, replay.c.id, replay_ids), replay.c.claimed_us.is_not(None))
+    joined = _with_message(replay.join(entry, entry.c.id == replay.c.entry_id))
+    query = select(*_COLUMNS, _bytes_before(replay.c.id)).select_from(joined)
+    some = query.where(*mine, replay.c.verdict.is_(None)).subquery()
+    rows = connection.execute(select(some).where(_fits(some)).order_by(some.c.id)).all()
+    _end_outdated(connection, [row for row in rows if row.entry_failure_id != row.failure_id], now_us)
+    read = {row.id for row in rows}
+    left = [each for each in replay_ids if each not in read] if rows else []
+    return [_outgoing(row, None) for row in rows if row.entry_failure_id == row.failure_id], left
 
 
 def mark_sent(connection: Connection, replay_ids: Sequence[str], now_us: int) -> None:
-    """Note that the broker has acknowledged these requests."""
+    """Note that the broker has acknowledged these requests, but for those that are answered already, which says as much."""
     if not replay_ids:
         return
-    mine = bulk.among(connection, replay.c.id, replay_ids)
+    mine = (bulk.among(connection, replay.c.id, replay_ids), replay.c.verdict.is_(None))
     # answers may come at this moment: both writers lock in the same order
-    connection.execute(select(replay.c.id).where(mine).order_by(replay.c.id).with_for_update()).all()
-    connection.execute(update(replay).where(mine, replay.c.sent_us.is_(None)).values(sent_us=now_us))
+    locked = select(replay.c.id).where(*mine).order_by(replay.c.id).with_for_update()
+    if connection.execute(locked).all():
+        connection.execute(update(replay).where(*mine, replay.c.sent_us.is_(None)).values(sent_us=now_us))
 
 
 def release(connection: Connection, replay_ids: Sequence[str]) -> None:
@@ -168,34 +197,47 @@ def read_verdicts(connection: Connection, replay_ids: Sequence[str]) -> dict[str
     return {row.id: (Verdict(row.verdict), row.code) for row in connection.execute(query)}
 
 
+_COLUMNS = (
+    replay,
+    entry.c.failure_id.label("entry_failure_id"),
+    entry.c.key,
+    entry.c.source_topic,
+    entry.c.source_partition,
+    entry.c.source_offset,
+    entry.c.source_timestamp_ms,
+    entry.c.replay_topic,
+    payload.c.id.label("payload_id"),
+    payload.c.key.label("payload_key"),
+    payload.c.value.label("payload_value"),
+    payload.c.headers.label("payload_headers"),
+)
+
+
+def _with_message(joined: FromClause) -> FromClause:
+    # to forget a failure the worker needs no message
+    wanted = and_(payload.c.id == entry.c.payload_id, replay.c.decision != Decision.DROP)
+    return joined.outerjoin(payload, wanted)
+
+
+def _bytes_before(*order: ColumnElement[Any]) -> ColumnElement[int]:
+    bytes_of = func.coalesce(func.length(payload.c.value), 0)
+    return func.sum(bytes_of).over(order_by=order, rows=(None, -1)).label("bytes_before")
+
+
+def _fits(requests: Subquery) -> ColumnElement[bool]:
+    return func.coalesce(requests.c.bytes_before, 0) < BYTES_AT_ONCE
+
+
 def _unsent(connection: Connection, now_us: int, limit: int, resting: Collection[str]) -> Any:
     paused = sorted(paused_mappings(connection, now_us))
-    columns = (
-        replay,
-        entry.c.failure_id.label("entry_failure_id"),
-        entry.c.key,
-        entry.c.source_topic,
-        entry.c.source_partition,
-        entry.c.source_offset,
-        entry.c.source_timestamp_ms,
-        entry.c.replay_topic,
-        payload.c.id.label("payload_id"),
-        payload.c.key.label("payload_key"),
-        payload.c.value.label("payload_value"),
-        payload.c.headers.label("payload_headers"),
-        job.c.corrections,
-    )
     joined = (
-        replay.outerjoin(entry, entry.c.id == replay.c.entry_id)
-        # to forget a failure the worker needs no message
-        .outerjoin(payload, and_(payload.c.id == entry.c.payload_id, replay.c.decision != Decision.DROP))
+        _with_message(replay.outerjoin(entry, entry.c.id == replay.c.entry_id))
         .outerjoin(job_item, job_item.c.replay_id == replay.c.id)
         .outerjoin(job, job.c.id == job_item.c.job_id)
     )
     order = (replay.c.requested_us, job.c.created_us, job_item.c.number)
-    before = func.sum(func.coalesce(func.length(payload.c.value), 0)).over(order_by=order, rows=(None, -1))
     waiting = (
-        select(*columns, before.label("bytes_before"))
+        select(*_COLUMNS, job.c.corrections, _bytes_before(*order))
         .select_from(joined)
         .where(replay.c.verdict.is_(None), replay.c.sent_us.is_(None), replay.c.claimed_us.is_(None))
         .where(or_(replay.c.decision == Decision.DROP, entry.c.id.is_(None), entry.c.mapping.not_in(paused)))
@@ -205,7 +247,7 @@ def _unsent(connection: Connection, now_us: int, limit: int, resting: Collection
         .limit(limit)
         .subquery()
     )
-    return select(waiting).where(func.coalesce(waiting.c.bytes_before, 0) < BYTES_AT_ONCE)
+    return select(waiting).where(_fits(waiting))
 
 
 def _end_outdated(connection: Connection, rows: Sequence[Row[Any]], now_us: int) -> None:
@@ -223,7 +265,9 @@ def _end_outdated(connection: Connection, rows: Sequence[Row[Any]], now_us: int)
         ended = [row.id for row in rows if (Verdict.SUPERSEDED if row.key else Verdict.NOT_SENT) is verdict]
         still = (bulk.among(connection, replay.c.id, ended), replay.c.verdict.is_(None))
         connection.execute(select(replay.c.id).where(*still).order_by(replay.c.id).with_for_update()).all()
-        connection.execute(update(replay).where(*still).values(verdict=verdict, verdict_us=now_us))
+        connection.execute(
+            update(replay).where(*still).values(verdict=verdict, verdict_us=now_us, claimed_us=None)
+        )
 
 
 def _end(connection: Connection, rows: Sequence[Row[Any]], verdict: Verdict, now_us: int) -> int:
@@ -257,7 +301,7 @@ def _put_back(connection: Connection, rows: Sequence[Row[Any]], verdict: Verdict
     connection.execute(update(entry).where(*same).values(**values, row_version=entry.c.row_version + 1))
 
 
-def _outgoing(row: Row[Any]) -> Outgoing:
+def _outgoing(row: Row[Any], corrections: str | None) -> Outgoing:
     mapping, direction, record_id = orjson.loads(row.key)
     original = None
     if row.payload_id is not None:
@@ -273,11 +317,11 @@ def _outgoing(row: Row[Any]) -> Outgoing:
         scheduled=row.scheduled,
         position=position,
         original=original,
-        corrections=None if row.corrections is None else orjson.loads(row.corrections),
+        corrections=None if corrections is None else orjson.loads(corrections),
     )
     return Outgoing(row.replay_topic, request)
 
 
-def new_replay_id() -> str:
+def new_replay_id(_entry_id: str = "") -> str:
     """Return an id that no other replay has."""
     return str(uuid.uuid4())

@@ -88,7 +88,9 @@ class Looked:
 
 def look_for_unused(connection: Connection, after: str, limit: int) -> Looked:
     """Look at the next messages, in the order of their ids."""
-    query = select(payload.c.id, _UNUSED.label("unused")).where(payload.c.id > after)
+    # not EXISTS, for which PostgreSQL may read all entries with each portion
+    used = select(entry.c.id).where(entry.c.payload_id == payload.c.id).limit(1).scalar_subquery()
+    query = select(payload.c.id, used.is_(None).label("unused")).where(payload.c.id > after)
     rows = connection.execute(query.order_by(payload.c.id).limit(limit)).all()
     last = rows[-1].id if len(rows) == limit else None
     return Looked(last, [row.id for row in rows if row.unused])

@@ -35,7 +35,7 @@ def read_statistics(connection: Connection, now_us: int) -> Statistics:
     kind = (counts.c.mapping, counts.c.category, counts.c.state)
     number = func.sum(counts.c.entries)
     entries = connection.execute(select(*kind, number).group_by(*kind).having(number > 0))
-    in_flight = select(func.count()).where(replay.c.verdict.is_(None), replay.c.sent_us.is_not(None))
+    in_flight = select(func.count()).where(replay.c.verdict.is_(None), replay.c.claimed_us.is_not(None))
     seen = select(worker_progress.c.mapping, func.max(worker_progress.c.at_us))
     deeds = select(audit.c.action, audit.c.via, audit.c.outcome, func.count(), func.sum(audit.c.count))
     done = connection.execute(deeds.group_by(audit.c.action, audit.c.via, audit.c.outcome)).all()

@@ -267,7 +267,11 @@ replay = Table(
     Column("code", Text),
 )
 Index("instep_replay_pending", replay.c.requested_us, **_where("verdict IS NULL"))
-Index("instep_replay_unsent", replay.c.requested_us, **_where("verdict IS NULL AND sent_us IS NULL"))
+Index(
+    "instep_replay_unsent",
+    replay.c.requested_us,
+    **_where("verdict IS NULL AND sent_us IS NULL AND claimed_us IS NULL"),
+)
 Index("instep_replay_by_entry", replay.c.entry_id)
 Index("instep_replay_settled", replay.c.verdict_us)
 
@@ -311,6 +315,7 @@ job_item = Table(
     Column("job_id", Text, primary_key=True),
     Column("number", BigInteger, primary_key=True),
     Column("entry_id", Text, nullable=False),
+    # of the replay that is asked for when it is its turn; null where there is none
     Column("replay_id", Text),
     # why it was not asked for, a name of Refusal
     Column("refusal", Text),

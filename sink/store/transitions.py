@@ -40,16 +40,17 @@ class Refused:
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """Who asks, when, and how new replays are named; `scheduled` when it is the schedule.
+    """Who asks, when, and how the replay of an entry is called; `scheduled` when it is the schedule.
 
-    `named`: a person named the entries one by one, so that parked ones are meant too. With `row_version` an entry that has
-    another one by now is refused.
+    `claims` where a sink asks that sends the requests itself at once, so that no other does. `named`: a person named the
+    entries one by one, so that parked ones are meant too. With `row_version` an entry that has another one by now is refused.
     """
 
     actor: str
     now_us: int
-    new_id: Callable[[], str]
+    id_of: Callable[[str], str]
     scheduled: bool = False
+    claims: bool = False
     reason: str | None = None
     named: bool = True
     row_version: int | None = None
@@ -122,7 +123,7 @@ def _move(
             state = None if row is None else State(row.state)
             steps.append(Refused(entry_id, state, reason or Refusal.NOT_FOUND))
             continue
-        replay_id = request.new_id()
+        replay_id = request.id_of(entry_id)
         changes.append({"id": row.id, "row_version": row.row_version + 1, **values(replay_id)})
         decision = Decision.RETRY if action is Action.REPLAY else Decision.DROP
         # no worker could forget an app failure, which has no change, or the dead letter of another program
@@ -162,6 +163,7 @@ def _lock(connection: Connection, ids: Sequence[str]) -> Sequence[Any]:
 
 
 def _replay_row(row: Row[Any], replay_id: str, decision: Decision, request: Request) -> tuple[Any, ...]:
+    claimed_us = request.now_us if request.claims and row.origin == INSTEP else None
     return (
         replay_id,
         row.id,
@@ -170,7 +172,7 @@ def _replay_row(row: Row[Any], replay_id: str, decision: Decision, request: Requ
         request.scheduled,
         request.actor,
         request.now_us,
-        None,
+        claimed_us,
         None,
         None,
         None,

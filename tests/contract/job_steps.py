@@ -25,10 +25,11 @@ class Works:
     store: Store
     sink: str = "one"
     now_us: int = NOW
+    claims: bool = True
     sent: list[ReplayRequest] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self.runner = JobRunner(self.store, self.send, self.sink, lambda: self.now_us)
+        self.runner = JobRunner(self.store, self, self.sink, lambda: self.now_us)
 
     def send(self) -> int:
         """Take a portion of what waits as sent."""
@@ -37,6 +38,18 @@ class Works:
             replays.mark_sent(connection, [each.request.replay_id for each in outgoing], self.now_us)
         self.sent += [each.request for each in outgoing]
         return len(outgoing)
+
+    def may_claim(self) -> bool:
+        """Whether requests may be claimed as they are asked for."""
+        return self.claims
+
+    def send_claimed(self, replay_ids: Sequence[str], claimed_us: int) -> None:
+        """Take requests as sent that were claimed as they were asked for."""
+        with self.store.writing() as connection:
+            outgoing, left = replays.read_claimed(connection, replay_ids, claimed_us)
+            replays.mark_sent(connection, [each.request.replay_id for each in outgoing], claimed_us)
+        self.sent += [each.request for each in outgoing]
+        assert left == []
 
     def run(self, seconds: float = 2.0) -> list[ReplayRequest]:
         """Run once, after so many seconds; returns what is sent."""

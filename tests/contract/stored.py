@@ -46,7 +46,7 @@ def only(store: Store) -> Entry:
 
 def request(actor: str = "ann", *, scheduled: bool = False) -> Request:
     numbers = iter(range(1, 10_000))
-    return Request(actor, NOW, lambda: f"{actor}-{next(numbers)}", scheduled=scheduled, reason="because")
+    return Request(actor, NOW, lambda _: f"{actor}-{next(numbers)}", scheduled=scheduled, reason="because")
 
 
 def replayed(store: Store, *ids: str, asks: Request | None = None) -> list[Step]:

@@ -8,7 +8,8 @@ from schemas.events import Decision, Resolution
 from sink.job_actions import JobRefused, start_job
 from sink.jobs import PARKED_AFTER, Counts, JobState
 from sink.states import Refusal, State, Verdict
-from sink.store.jobs import job_key, purge_jobs, read_items, read_jobs
+from sink.store.job_items import read_items
+from sink.store.jobs import job_key, purge_jobs, read_jobs
 from sink.store.store import Store
 from sink.store.tables import audit, job
 from tests.contract.job_steps import ANN, ORDER, Works, seen, some, started

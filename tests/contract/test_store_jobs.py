@@ -11,7 +11,8 @@ from sink.jobs import Counts, JobState
 from sink.states import Refusal, State
 from sink.store import replays
 from sink.store.entries import Filter
-from sink.store.jobs import Job, read_items
+from sink.store.job_items import read_items
+from sink.store.jobs import Job
 from sink.store.store import Store
 from tests.contract.job_steps import ANN, ORDER, Works, seen, some, started
 from tests.contract.stored import entries, told

@@ -43,7 +43,7 @@ def read(
 
 def asked(store: Store, replay_id: str = REPLAY_ID) -> None:
     asks = request()
-    steps = replayed(store, only(store).id, asks=type(asks)("ann", NOW, lambda: replay_id))
+    steps = replayed(store, only(store).id, asks=type(asks)("ann", NOW, lambda _: replay_id))
     assert steps == [Moved(only(store).id, replay_id)]
 
 

@@ -10,7 +10,8 @@ import pytest
 from schemas.events import RecordReference
 from sink.states import State
 from sink.store.entries import Filter, read_page
-from sink.store.jobs import read_items, read_jobs
+from sink.store.job_items import read_items
+from sink.store.jobs import read_jobs
 from tests.browsing import Browser
 from tests.contract.stored import entries, only, told
 from tests.page_world import failure, heard, many

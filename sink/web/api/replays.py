@@ -14,7 +14,8 @@ from sink.desk.wire import Form, Times, VerdictView, moment, moment_or_none
 from sink.job_actions import JobOrder, JobRefused, cancel_job, pause_job, resume_job, start_job
 from sink.jobs import JobState
 from sink.states import Verdict
-from sink.store.jobs import Job, JobItem, job_key, read_items, read_job, read_jobs
+from sink.store.job_items import JobItem, read_items
+from sink.store.jobs import Job, job_key, read_job, read_jobs
 from sink.store.store import Store
 from sink.web.access.need import Operator, Viewer
 from sink.web.access.person import Person
