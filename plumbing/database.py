@@ -1,7 +1,7 @@
 """How both processes open a database of their own or of an app."""
 
 import sqlite3
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import orjson
@@ -9,6 +9,7 @@ from pydantic import SecretStr
 from sqlalchemy import (
     ColumnElement,
     Connection,
+    Dialect,
     Engine,
     Text,
     bindparam,
@@ -18,10 +19,10 @@ from sqlalchemy import (
     make_url,
     select,
 )
-from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.engine import URL
 from sqlalchemy.exc import DataError, DBAPIError, IntegrityError
 from sqlalchemy.pool import ConnectionPoolEntry
+from sqlalchemy.types import UserDefinedType
 
 CONNECT_TIMEOUT_S = 5
 BUSY_TIMEOUT_MS = 10_000
@@ -31,11 +32,31 @@ READ_ONLY = "instep_read_only"
 Bind = Connection | Engine
 """What tells of which database a statement is made for."""
 
-_TEXTS = ARRAY(Text)
 # https://www.postgresql.org/docs/current/errcodes-appendix.html: raise_exception
 _RAISED = "P0001"
 # The drivers we depend on, where SQLAlchemy would choose another for a bare name.
 _DRIVERS = {"postgresql": "postgresql+psycopg", "mysql": "mysql+pymysql", "mariadb": "mariadb+pymysql"}
+
+
+class _Texts(UserDefinedType[Iterable[str]]):
+    """PostgreSQL's text[], handed to the driver as one text, which is ten times as fast as a list.
+
+    Source: https://www.postgresql.org/docs/current/arrays.html#ARRAYS-IO
+    """
+
+    cache_ok = True
+    render_bind_cast = True
+
+    def get_col_spec(self, **_kw: Any) -> str:
+        return "TEXT[]"
+
+    def bind_processor(self, dialect: Dialect) -> Callable[[Any], str]:  # noqa: ARG002  as it is called
+        return _array_text
+
+
+def _array_text(values: Iterable[str]) -> str:
+    escaped = (value.replace("\\", "\\\\").replace('"', '\\"') for value in values)
+    return "{" + ",".join([f'"{value}"' for value in escaped]) + "}"
 
 
 def open_engine(url: str | SecretStr, *, name: str = "instep", **options: Any) -> Engine:
@@ -59,7 +80,7 @@ def among(bind: Bind, column: ColumnElement[Any], values: Iterable[str]) -> Colu
     """Return the condition that a text column has one of the values, with one parameter however many they are."""
     if bind.dialect.name == "postgresql":
         # not any_, which leaves a cycle around the values
-        return column == func.any(bindparam(None, list(values), type_=_TEXTS), type_=Text)
+        return column == func.any(bindparam(None, list(values), type_=_Texts()), type_=Text)
     listed = func.json_each(orjson.dumps(list(values)).decode()).table_valued("value")
     return column.in_(select(listed.c.value))
 
