@@ -12,6 +12,7 @@ from kafka.net.compat import KafkaNetClient
 from plumbing.client_stalls import collect_joins, let_go_of_timeouts, take_up_resumed
 from plumbing.fetch_fast import read_faster
 from plumbing.kafka_probe import probe, tls_context
+from plumbing.partitioner import KeyPartitioner
 from plumbing.unreachable import UnreachableError
 from schemas.config.kafka import KafkaConfig, SecurityConfig
 
@@ -61,6 +62,7 @@ def producer(config: KafkaConfig, **options: Any) -> KafkaProducer:
         "batch_size": 512 << 10,
         "compression_type": "lz4",
         "max_block_ms": 10_000,
+        "partitioner": KeyPartitioner(),
         "allow_auto_create_topics": False,
     }
     return _open(KafkaProducer, config, ours | options)
