@@ -1,6 +1,7 @@
 """The partition of a key, as the client's own partitioner and Java's have it, in less than half of the time."""
 
 import struct
+from collections.abc import Sequence
 from typing import Any
 
 from kafka.partitioner import DefaultPartitioner
@@ -27,8 +28,12 @@ class KeyPartitioner(DefaultPartitioner):  # type: ignore[misc]  # the client ha
         if serialized_key is None or not partitions:
             chosen: int = super().partition(topic, key, serialized_key, value, serialized_value, cluster)
             return chosen
-        ordered: list[int] = sorted(partitions)
-        return ordered[(murmur2(serialized_key) & 0x7FFFFFFF) % len(ordered)]
+        return partition_of(serialized_key, sorted(partitions))
+
+
+def partition_of(key: bytes, partitions: Sequence[int]) -> int:
+    """Return which of the partitions, given in order, a key belongs to."""
+    return partitions[(murmur2(key) & 0x7FFFFFFF) % len(partitions)]
 
 
 def murmur2(key: bytes) -> int:

@@ -7,7 +7,14 @@ from typing import Any
 
 from fastavro import parse_schema
 
-EVENT_NAMES = ("SyncFailed", "SyncResolved", "SyncProgress", "ReplayRequest")
+EVENT_NAMES = (
+    "SyncFailed",
+    "SyncResolved",
+    "SyncProgress",
+    "ReplayRequest",
+    "ResolvedBundle",
+    "ReplayBundle",
+)
 
 
 @cache
@@ -20,9 +27,11 @@ def schema_text(name: str, version: int | None = None) -> str:
 
 
 @cache
-def versions() -> tuple[int, ...]:
-    """Return the versions of the contract that were ever in use, oldest first; the last one is the current."""
-    return tuple(sorted(int(each.name) for each in files("schemas").joinpath("avsc", "history").iterdir()))
+def versions(name: str | None = None) -> tuple[int, ...]:
+    """Return the versions of the contract that were ever in use, or that had a schema; oldest first, the last one is the current."""
+    history = files("schemas").joinpath("avsc", "history")
+    having = (each for each in history.iterdir() if name is None or each.joinpath(f"{name}.avsc").is_file())
+    return tuple(sorted(int(each.name) for each in having))
 
 
 def parse_plain(text: str) -> Any:

@@ -9,7 +9,16 @@ from fastavro import schemaless_reader, schemaless_writer
 
 from schemas.avro_schemas import EVENT_NAMES, parse_logical, parse_plain, schema_text, versions
 from schemas.event_fields import MAKE, Fields, UnknownWordError, event_fields
-from schemas.events import Event, ReplayRequest, SyncFailed, SyncProgress, SyncResolved
+from schemas.events import (
+    Bundle,
+    Event,
+    ReplayBundle,
+    ReplayRequest,
+    ResolvedBundle,
+    SyncFailed,
+    SyncProgress,
+    SyncResolved,
+)
 from schemas.framing import (
     CONFLUENT_BYTES,
     CONFLUENT_MARK,
@@ -25,11 +34,13 @@ from schemas.framing import (
 )
 from schemas.wire.avro_values import FAULTS, value_reader
 
-_TYPES: dict[str, type[Event]] = {
+_TYPES: dict[str, type[Event | Bundle]] = {
     "SyncFailed": SyncFailed,
     "SyncResolved": SyncResolved,
     "SyncProgress": SyncProgress,
     "ReplayRequest": ReplayRequest,
+    "ResolvedBundle": ResolvedBundle,
+    "ReplayBundle": ReplayBundle,
 }
 
 
@@ -45,7 +56,7 @@ class Unreadable:
 class _Known:
     """A schema that we can read: how its bytes become an event, and, of an older one, how they first become those of ours."""
 
-    event: type[Event]
+    event: type[Event | Bundle]
     read: Callable[[bytes], Any]
     renew: Callable[[bytes], bytes] | None
 
@@ -71,30 +82,30 @@ class Codec:
         self._seen: dict[bytes, _Known | Unreadable] = dict(self._known)
         self._prefix = {_TYPES[name]: self._prefix_of(name) for name in EVENT_NAMES}
 
-    def encode(self, event: Event) -> bytes:
-        """Return the bytes of an event; text that UTF-8 cannot hold is written with backslashes."""
+    def encode(self, event: Event | Bundle) -> bytes:
+        """Return the bytes of an event or a bundle of them; text that UTF-8 cannot hold is written with backslashes."""
         fields = event_fields(event)
         try:
             return self._write(type(event), fields)
         except UnicodeEncodeError:
             return self._write(type(event), _writable(fields))
 
-    def decode(self, data: bytes) -> Event | Unreadable:
-        """Return the event; whatever else the bytes are, what is wrong with them. Raises only what the registry does."""
+    def decode(self, data: bytes) -> Event | Bundle | Unreadable:
+        """Return the event or the bundle; whatever else the bytes are, what is wrong with them. Raises only what the registry does."""
         known = self._find(data)
         if isinstance(known, Unreadable):
             return known
         value = data[SINGLE_OBJECT_BYTES if data.startswith(SINGLE_OBJECT_MARK) else CONFLUENT_BYTES :]
         try:
-            event: Event = known.read(value if known.renew is None else known.renew(value))
+            event: Event | Bundle = known.read(value if known.renew is None else known.renew(value))
         except UnknownWordError:
             return _WORD
         except FAULTS:
             return _CUT
         return event
 
-    def kind(self, data: bytes) -> type[Event] | None:
-        """Return which event the bytes are by their first bytes alone, None for none; raises only what the registry does."""
+    def kind(self, data: bytes) -> type[Event | Bundle] | None:
+        """Return which event or bundle the bytes are by their first bytes alone, None for none; raises only what the registry does."""
         known = self._find(data)
         return None if isinstance(known, Unreadable) else known.event
 
@@ -140,7 +151,7 @@ class Codec:
                 self._seen[prefix] = self._known[single_object_prefix(self._ours[_TYPES[name]])]
                 return prefix
 
-    def _write(self, event: type[Event], fields: Fields) -> bytes:
+    def _write(self, event: type[Event | Bundle], fields: Fields) -> bytes:
         stream = BytesIO()
         stream.write(self._prefix[event])
         schemaless_writer(stream, self._ours[event], fields)
@@ -153,7 +164,7 @@ def _known_schemas() -> dict[bytes, _Known]:
     for name in EVENT_NAMES:
         ours = parse_plain(schema_text(name))
         read = value_reader(parse_logical(schema_text(name)), make=MAKE)
-        for version in versions():
+        for version in versions(name):
             theirs = parse_plain(schema_text(name, version))
             known[single_object_prefix(theirs)] = _Known(_TYPES[name], read, _renewal(theirs, ours))
         known[single_object_prefix(ours)] = _Known(_TYPES[name], read, None)

@@ -3,20 +3,23 @@
 The schemas have the very fields of the events, in the same order: only what Avro has no word for is put in its place.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import Any, TypeVar
 
 from schemas.events import (
+    Bundle,
     Decision,
     Event,
     OriginalRecord,
     Outcome,
     Position,
     RecordReference,
+    ReplayBundle,
     ReplayRequest,
     Resolution,
+    ResolvedBundle,
     SyncFailed,
     SyncProgress,
     SyncResolved,
@@ -26,13 +29,18 @@ Fields = dict[str, Any]
 _T = TypeVar("_T")
 _W = TypeVar("_W", bound=StrEnum)
 
+_OF_ALL_RESOLVED = ("mapping", "direction", "how", "outcome", "resolved_at", "worker")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 
 
-def event_fields(event: Event) -> Fields:
-    """Return the fields of an event as Avro writes them."""
+def event_fields(event: Event | Bundle) -> Fields:
+    """Return the fields of an event, or of a bundle of them, as Avro writes them."""
     match event:
+        case ResolvedBundle(events):
+            return _resolved_bundle_fields(events)
+        case ReplayBundle(events):
+            return _replay_bundle_fields(events)
         case SyncFailed():
             return _failed_fields(event)
         case SyncResolved():
@@ -116,6 +124,52 @@ def _replay_fields(event: ReplayRequest) -> Fields:
     }
 
 
+def _resolved_bundle_fields(events: Sequence[SyncResolved]) -> Fields:
+    shared, failures = events[0], []
+    for each in events:
+        place = each.position
+        if place is None:
+            raise ValueError("what has no position travels alone")
+        failures.append(
+            {
+                "failure_id": each.failure_id,
+                "record_id": each.record_id,
+                "replay_id": each.replay_id,
+                "partition": place.partition,
+                "offset": place.offset,
+                "timestamp_ms": place.timestamp_ms,
+            }
+        )
+    fields = _resolved_fields(shared)
+    return {name: fields[name] for name in _OF_ALL_RESOLVED} | {
+        "topic": "" if shared.position is None else shared.position.topic,
+        "failures": failures,
+    }
+
+
+def _replay_bundle_fields(events: Sequence[ReplayRequest]) -> Fields:
+    shared = events[0]
+    return {
+        "mapping": shared.mapping,
+        "direction": shared.direction,
+        "decision": shared.decision.value,
+        "scheduled": shared.scheduled,
+        "topic": shared.position.topic,
+        "requests": [
+            {
+                "replay_id": each.replay_id,
+                "failure_id": each.failure_id,
+                "record_id": each.record_id,
+                "partition": each.position.partition,
+                "offset": each.position.offset,
+                "timestamp_ms": each.position.timestamp_ms,
+                "original": _optional("instep.OriginalRecord", each.original, _original_fields),
+            }
+            for each in events
+        ],
+    }
+
+
 def _optional(name: str, value: _T | None, fields_of: Callable[[_T], Fields]) -> tuple[str, Fields] | None:
     """Return the branch of a union by its name: fastavro then need not find it by trying them all."""
     return None if value is None else (name, fields_of(value))
@@ -180,6 +234,68 @@ def _replay(
     )
 
 
+def _resolved_bundle(
+    mapping: str,
+    direction: str,
+    how: str,
+    outcome: str | None,
+    topic: str,
+    resolved_at: datetime,
+    worker: str,
+    failures: Sequence[tuple[str, str, str | None, int, int, int]],
+) -> ResolvedBundle:
+    became = None if outcome is None else _word(Outcome, outcome)
+    ended = _word(Resolution, how)
+    return ResolvedBundle(
+        tuple(
+            SyncResolved(
+                failure_id,
+                mapping,
+                direction,
+                record_id,
+                ended,
+                became,
+                replay_id,
+                Position(topic, partition, offset, timestamp_ms),
+                resolved_at,
+                worker,
+            )
+            for failure_id, record_id, replay_id, partition, offset, timestamp_ms in failures
+        )
+    )
+
+
+def _replay_bundle(
+    mapping: str,
+    direction: str,
+    decision: str,
+    scheduled: bool,
+    topic: str,
+    requests: Sequence[tuple[str, str, str, int, int, int, OriginalRecord | None]],
+) -> ReplayBundle:
+    decided = _word(Decision, decision)
+    return ReplayBundle(
+        tuple(
+            ReplayRequest(
+                replay_id,
+                failure_id,
+                mapping,
+                direction,
+                record_id,
+                decided,
+                scheduled,
+                Position(topic, partition, offset, timestamp_ms),
+                original,
+            )
+            for replay_id, failure_id, record_id, partition, offset, timestamp_ms, original in requests
+        )
+    )
+
+
+def _values(*values: Any) -> tuple[Any, ...]:
+    return values
+
+
 def _word(words: type[_W], word: str) -> _W:
     try:
         return words(word)
@@ -215,6 +331,10 @@ MAKE: Mapping[str, Callable[..., Any]] = {
     "instep.SyncResolved": _resolved,
     "instep.SyncProgress": SyncProgress,
     "instep.ReplayRequest": _replay,
+    "instep.ResolvedBundle": _resolved_bundle,
+    "instep.ReplayBundle": _replay_bundle,
+    "instep.BundledResolution": _values,
+    "instep.BundledRequest": _values,
     "instep.RecordReference": RecordReference,
     "instep.Position": Position,
     "instep.OriginalRecord": _original,

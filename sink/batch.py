@@ -12,7 +12,18 @@ from typing import Any, NamedTuple
 import orjson
 
 from schemas.codec import Codec, Unreadable
-from schemas.events import FAILURE_HEADER, REPLAY_HEADER, Event, SyncFailed, SyncProgress, SyncResolved
+from schemas.events import (
+    FAILURE_HEADER,
+    REPLAY_HEADER,
+    Bundle,
+    Event,
+    ReplayBundle,
+    ResolvedBundle,
+    SyncFailed,
+    SyncProgress,
+    SyncResolved,
+    event_key,
+)
 from sink.fold import Heard, with_decoded
 from sink.foreign.letter import Letter
 
@@ -99,6 +110,8 @@ class Batch:
                 self.counts[_type_name(kind), "stale"] += 1
             elif (kind is SyncFailed or kind is SyncResolved) and message.key is not None:
                 self._hear(message, kind is SyncFailed)
+            elif kind is ResolvedBundle:
+                self._hear_bundle(message)
             elif kind is SyncProgress and message.key is not None:
                 self.progress[message.key] = message
                 self.counts["progress", "new"] += 1
@@ -143,6 +156,8 @@ class Batch:
 
     def decode(self, heard: Heard) -> SyncFailed | SyncResolved | None:
         """Return the event, or None after setting its message aside; raises ValueDroppedError where its bytes went."""
+        if heard.event is not None:
+            return heard.event
         if heard.message is None:
             raise ValueDroppedError
         event = self._read(heard.message)
@@ -172,13 +187,23 @@ class Batch:
             self._drop_value(known)
         known.append(heard)
 
+    def _hear_bundle(self, message: Any) -> None:
+        bundle = self.codec.decode(message.value)
+        if not isinstance(bundle, ResolvedBundle):
+            self._set_aside(message)
+            return
+        for event in bundle.events:
+            answers = event.replay_id is not None
+            heard = Heard(False, event.failure_id, message.timestamp, event, message, answers)
+            self.heard.setdefault(event_key(event), []).append(heard)
+
     def _drop_value(self, known: list[Heard]) -> None:
         last = known[-1]
         if last.failed and not last.answers and last.event is None:
             self.size_bytes -= len(last.message.value)
             known[-1] = Heard(True, last.failure_id, last.at_ms, None)
 
-    def _read(self, message: Any) -> Event | None:
+    def _read(self, message: Any) -> Event | Bundle | None:
         event = self.codec.decode(message.value)
         if isinstance(event, Unreadable):
             self._quarantine(message, event.reason, event.newer)
@@ -191,7 +216,8 @@ class Batch:
         return event
 
     def _set_aside(self, message: Any) -> None:
-        if message.key is None or message.value is None:
+        kind = None if message.value is None else self.codec.kind(message.value)
+        if message.value is None or (message.key is None and kind is not ResolvedBundle):
             what = "key" if message.key is None else "value"
             self._quarantine(message, f"the message has no {what}", newer=False)
             return
@@ -229,7 +255,7 @@ def _headers(headers: Sequence[tuple[str, bytes | None]]) -> tuple[str | None, b
     return failure_id, answers
 
 
-def _key_fits(key: bytes, event: Event) -> bool:
+def _key_fits(key: bytes, event: Event | Bundle) -> bool:
     # parsed and compared, as making the key anew costs ten times as much
     try:
         named = orjson.loads(key)
@@ -240,17 +266,20 @@ def _key_fits(key: bytes, event: Event) -> bool:
             about = event.source.record_id
         case SyncProgress():
             about = event.worker
+        case ResolvedBundle() | ReplayBundle():
+            return False  # they have none
         case _:
             about = event.record_id
     return bool(named == [event.mapping, event.direction, about])
 
 
-_TYPE_NAMES: dict[type[Event] | None, str] = {
+_TYPE_NAMES: dict[type[Event | Bundle] | None, str] = {
     SyncFailed: "failed",
     SyncResolved: "resolved",
+    ResolvedBundle: "resolved",
     SyncProgress: "progress",
 }
 
 
-def _type_name(kind: type[Event] | None) -> str:
+def _type_name(kind: type[Event | Bundle] | None) -> str:
     return _TYPE_NAMES.get(kind, "unknown")

@@ -54,8 +54,10 @@ def reimport(
             done = [message for message in readable if message.id not in refused]
             # what may end a failure that stays here stays behind it
             ends = _ends(batch)
-            waiting = keys_left_behind(connection, done, last, newer_only=newer_only) if ends else set()
-            done = [message for message in done if message.id not in ends or message.key not in waiting]
+            keys = {key for ended in ends.values() for key in ended}
+            mine = [message.id for message in done]
+            waiting = keys_left_behind(connection, mine, keys, last, newer_only=newer_only) if keys else set()
+            done = [message for message in done if waiting.isdisjoint(ends.get(message.id, ()))]
             write_progress(connection, batch.latest_progress())
             remove(connection, [message.id for message in done])
         imported += len(done)
@@ -88,9 +90,14 @@ def _read(
     return _gather(codec, letters, readable), readable
 
 
-def _ends(batch: Batch) -> set[int]:
-    """Return the ids of the messages that end failures."""
-    return {each.message.id for heard in batch.heard.values() for each in heard if not each.failed}
+def _ends(batch: Batch) -> dict[int, set[bytes]]:
+    """Return the keys of the failures that messages end, by the ids of these: a bundle ends several."""
+    ends: dict[int, set[bytes]] = {}
+    for key, heard in batch.heard.items():
+        for each in heard:
+            if not each.failed:
+                ends.setdefault(each.message.id, set()).add(key)
+    return ends
 
 
 def _gather(codec: Codec, letters: Mapping[str, ReadLetter], messages: Sequence[Quarantined]) -> Batch:

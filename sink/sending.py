@@ -8,14 +8,17 @@ from collections import Counter, defaultdict, deque
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from typing import NamedTuple
 
 import structlog
 from kafka import KafkaProducer
 from kafka.errors import KafkaError, MessageSizeTooLargeError, RecordListTooLargeError
 from kafka.future import Future
 
+from plumbing.partitioner import partition_of
+from schemas.bundles import FEW, Placed, in_bundles
 from schemas.codec import Codec
-from schemas.events import event_key
+from schemas.events import ReplayBundle, ReplayRequest, event_key
 from sink.foreign.sending import NOT_TAKEN
 from sink.sent import FindSent
 from sink.store import replays
@@ -32,18 +35,35 @@ ANSWERED_WITHIN_MS = 10_000
 # how long a topic that took nothing is left alone
 REST_US = 60_000_000
 # that many requests were sent is noted after so long, as most of them are answered by then: the answer says as much
-_NOTED_AFTER_US = 20_000_000
+NOTED_AFTER_US = 20_000_000
+# a message that every topic takes unless it was told to take less; then its requests go one by one
+_BUNDLE_BYTES = 256 << 10
 _RECOVERED_AT_ONCE = 10_000
 # the clock of a broker that stamps messages itself may be behind
 _CLOCKS_DIFFER_BY_US = 120_000_000
+
+
+class _Load(NamedTuple):
+    """What one message carries: a request, or several that belong to a partition."""
+
+    topic: str
+    requests: Sequence[ReplayRequest]
+    partition: int | None = None
+
+    @property
+    def ids(self) -> list[str]:
+        return [each.replay_id for each in self.requests]
+
+    def split(self) -> list["_Load"]:
+        return [_Load(self.topic, (each,)) for each in self.requests]
 
 
 @dataclass(slots=True)
 class _Handed:
     """What became of requests that were to be handed to the producer: taken, surely not sent, and refused for good."""
 
-    taken: list[tuple[str, Future]] = field(default_factory=list)
-    kept: list[Outgoing] = field(default_factory=list)
+    taken: list[tuple[_Load, Future]] = field(default_factory=list)
+    kept: list[str] = field(default_factory=list)
     refused: list[str] = field(default_factory=list)
 
 
@@ -65,7 +85,7 @@ class Sending:
 
     def send(self) -> int:
         """Send some of the requests that wait; returns how many the broker has acknowledged."""
-        self._note(self.clock_us() - _NOTED_AFTER_US)
+        self._note(self.clock_us() - NOTED_AFTER_US)
         with self.store.reading() as connection:
             if not replays.has_unsent(connection):
                 return 0
@@ -93,8 +113,14 @@ class Sending:
             self._note(self.clock_us())
 
     def _send(self, outgoing: Sequence[Outgoing], claimed_us: int, *, note: bool = True) -> list[str]:
-        handed = self._hand_over(outgoing, claimed_us + _HANDED_OVER_WITHIN_US)
-        sent = self._acknowledged(handed)
+        handed = _Handed()
+        until_us = claimed_us + _HANDED_OVER_WITHIN_US
+        by_topic: dict[str, list[ReplayRequest]] = defaultdict(list)
+        for each in outgoing:
+            by_topic[each.topic].append(each.request)
+        for topic, requests in by_topic.items():
+            self._hand_over(topic, requests, until_us, handed)
+        sent = self._acknowledged(handed, until_us)
         now_us = self.clock_us()
         if not note:
             self.unnoted.append((now_us, sent))
@@ -103,7 +129,7 @@ class Sending:
                 # entries are locked before replays
                 mark_not_sent(connection, [NotSent(each, NOT_TAKEN) for each in handed.refused], now_us)
                 replays.mark_sent(connection, sent if note else (), now_us)
-                replays.release(connection, [each.request.replay_id for each in handed.kept])
+                replays.release(connection, handed.kept)
         return sent
 
     def _note(self, until_us: int) -> None:
@@ -125,58 +151,102 @@ class Sending:
             counts += self._recover(topic, mine)
         return counts
 
-    def _hand_over(self, outgoing: Sequence[Outgoing], until_us: int) -> _Handed:
-        handed = _Handed()
-        reasons: dict[str, str] = {}
-        for each in outgoing:
-            if each.topic in reasons or self.clock_us() >= until_us:
-                handed.kept.append(each)
-                continue
-            try:
-                handed.taken.append((each.request.replay_id, self._give(each)))
-            except (MessageSizeTooLargeError, ValueError) as error:
-                self._refused(each.request.replay_id, error, handed)
-            except KafkaError as error:
-                reasons[each.topic] = str(error)
-                self.resting[each.topic] = self.clock_us() + REST_US
-                handed.kept.append(each)
-        for topic, number in Counter(each.topic for each in handed.kept).items():
-            reason = reasons.get(topic, "the time is over")
-            structlog.get_logger().warning(
-                "replays could not be sent", number=number, topic=topic, reason=reason
-            )
-        return handed
+    def _hand_over(
+        self, topic: str, requests: Sequence[ReplayRequest], until_us: int, handed: _Handed
+    ) -> None:
+        """Hand requests for a topic to the producer, the first one by itself: it tells whether the topic takes any."""
+        first, others = _Load(topic, requests[:1]), _Load(topic, requests[1:])
+        if self._hand_over_loads(topic, [first], until_us, handed):
+            self._hand_over_loads(topic, self._loads(others), until_us, handed)
+        else:
+            self._hand_over_loads(topic, others.split(), until_us, handed)
 
-    def _give(self, each: Outgoing) -> Future:
-        key = event_key(each.request)
+    def _loads(self, others: _Load) -> list[_Load]:
+        """Return requests as they travel: many of a partition in one message."""
+        if len(others.requests) < FEW:
+            return others.split()
         try:
-            return self.producer.send(each.topic, self.codec.encode(each.request), key=key, headers=[])
+            partitions = sorted(self.producer.partitions_for(others.topic))
+        except KafkaError:
+            return others.split()  # it is gone again, as each of them tells
+        bundled = in_bundles(others.requests, lambda key: partition_of(key, partitions), _BUNDLE_BYTES)
+        loads = []
+        for each in bundled:
+            match each:
+                case Placed(bundle=ReplayBundle(events), partition=partition):
+                    loads.append(_Load(others.topic, events, partition))
+                case ReplayRequest():
+                    loads.append(_Load(others.topic, (each,)))
+        return loads
+
+    def _hand_over_loads(self, topic: str, loads: Sequence[_Load], until_us: int, handed: _Handed) -> bool:
+        """Hand over what there is for a topic; returns whether the last of it was taken."""
+        taken, reason = False, None
+        waiting = deque(loads)
+        while waiting:
+            load = waiting.popleft()
+            if self.clock_us() >= until_us:
+                reason = reason or "the time is over"
+            if reason is not None or self._rests(topic):
+                handed.kept += load.ids
+                continue
+            taken = False
+            try:
+                handed.taken.append((load, self._give(load)))
+                taken = True
+            except (MessageSizeTooLargeError, ValueError) as error:
+                if load.partition is not None:
+                    waiting.extendleft(reversed(load.split()))
+                else:
+                    self._refused(load, error, handed)
+            except KafkaError as error:
+                reason = str(error)
+                self.resting[topic] = self.clock_us() + REST_US
+                handed.kept += load.ids
+        if reason is not None:
+            structlog.get_logger().warning("replays could not be sent", topic=topic, reason=reason)
+        return taken
+
+    def _rests(self, topic: str) -> bool:
+        return self.clock_us() < self.resting.get(topic, 0)
+
+    def _give(self, load: _Load) -> Future:
+        if load.partition is not None:
+            bundle = self.codec.encode(ReplayBundle(tuple(load.requests)))
+            return self.producer.send(load.topic, bundle, partition=load.partition)
+        (request,) = load.requests
+        key = event_key(request)
+        try:
+            return self.producer.send(load.topic, self.codec.encode(request), key=key, headers=[])
         except MessageSizeTooLargeError:
             # the worker reads the message itself, at its position
-            smaller = self.codec.encode(replace(each.request, original=None))
-            return self.producer.send(each.topic, smaller, key=key, headers=[])
+            smaller = self.codec.encode(replace(request, original=None))
+            return self.producer.send(load.topic, smaller, key=key, headers=[])
 
-    def _acknowledged(self, handed: _Handed) -> list[str]:
+    def _acknowledged(self, handed: _Handed, until_us: int) -> list[str]:
         """Return the requests that the broker has; of the others those that it did not refuse may have come too, which the topic tells."""
         with suppress(KafkaError):  # each request tells for itself
             self.producer.flush(DELIVERED_WITHIN_MS / 1000)
-        sent = []
-        for replay_id, future in handed.taken:
+        sent: list[str] = []
+        taken, handed.taken = handed.taken, []
+        for load, future in taken:
             try:
                 future.get(DELIVERED_WITHIN_MS / 1000)
+                sent += load.ids
             except (MessageSizeTooLargeError, RecordListTooLargeError) as error:
-                self._refused(replay_id, error, handed)
+                if load.partition is not None:
+                    self._hand_over_loads(load.topic, load.split(), until_us, handed)
+                else:
+                    self._refused(load, error, handed)
             except KafkaError as error:
                 structlog.get_logger().warning(
-                    "a replay was not acknowledged", replay_id=replay_id, reason=str(error)
+                    "a replay was not acknowledged", replay_id=load.requests[0].replay_id, reason=str(error)
                 )
-            else:
-                sent.append(replay_id)
-        return sent
+        return sent + self._acknowledged(handed, until_us) if handed.taken else sent
 
-    def _refused(self, replay_id: str, error: Exception, handed: _Handed) -> None:
-        structlog.get_logger().warning("a replay was not taken", replay_id=replay_id, reason=str(error))
-        handed.refused.append(replay_id)
+    def _refused(self, load: _Load, error: Exception, handed: _Handed) -> None:
+        structlog.get_logger().warning("a replay was not taken", replay_id=load.ids[0], reason=str(error))
+        handed.refused += load.ids
 
     def _recover(self, topic: str, claims: Sequence[Claim]) -> Counter[str]:
         since_us = min(each.claimed_us for each in claims) - _CLOCKS_DIFFER_BY_US

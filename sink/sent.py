@@ -10,7 +10,8 @@ from kafka.errors import KafkaTimeoutError
 
 from plumbing import kafka
 from plumbing.unreachable import UnreachableError
-from schemas.codec import Codec
+from schemas.bundles import events_in
+from schemas.codec import Codec, Unreadable
 from schemas.config.kafka import KafkaConfig
 from schemas.events import ReplayRequest
 
@@ -57,5 +58,6 @@ class SentReader:
         return found
 
     def _ids(self, messages: list[Any]) -> set[str]:
-        events = [self.codec.decode(message.value) for message in messages if message.value is not None]
+        decoded = [self.codec.decode(message.value) for message in messages if message.value is not None]
+        events = [event for each in decoded if not isinstance(each, Unreadable) for event in events_in(each)]
         return {event.replay_id for event in events if isinstance(event, ReplayRequest)}

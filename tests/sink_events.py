@@ -15,6 +15,7 @@ from schemas.events import (
     Position,
     RecordReference,
     Resolution,
+    ResolvedBundle,
     SyncFailed,
     SyncProgress,
     SyncResolved,
@@ -148,6 +149,12 @@ def record(event: Event, offset: int, *, partition: int = 0, header: bool = True
         int(moment.timestamp() * 1000),
         partition=partition,
     )
+
+
+def bundle(events: Sequence[SyncResolved], offset: int) -> KafkaRecord:
+    """Resolutions that travel together, at an offset of the error topic."""
+    value = CODEC.encode(ResolvedBundle(tuple(events)))
+    return KafkaRecord(offset, None, value, timestamp=int(START.timestamp() * 1000))
 
 
 def records(events: Sequence[Event], start: int = 0) -> list[KafkaRecord]:

@@ -1,7 +1,7 @@
 """The error topic: what is sent there is acknowledged by the broker, or the sender is told."""
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from kafka import KafkaAdminClient, KafkaProducer
 from kafka.admin import ConfigResource, ConfigResourceType
@@ -9,12 +9,15 @@ from kafka.errors import KafkaError, MessageSizeTooLargeError
 from kafka.producer.future import FutureRecordMetadata
 from structlog.typing import FilteringBoundLogger
 
-from schemas.events import FAILURE_HEADER, REPLAY_HEADER, Event, SyncFailed, SyncResolved, event_key
+from plumbing.partitioner import partition_of
+from schemas.bundles import FEW, Placed, in_bundles
+from schemas.events import FAILURE_HEADER, REPLAY_HEADER, Bundle, Event, SyncFailed, SyncResolved, event_key
 from worker.report import fit
 
 ACKNOWLEDGE_TIMEOUT_S = 30.0
 DEFAULT_LIMIT_BYTES = 1_000_000
 SMALLEST_LIMIT_BYTES = 8 << 10
+_BUNDLE_BYTES = 256 << 10
 _WAIT_S = 2.0
 
 
@@ -22,7 +25,7 @@ class ErrorsTopic:
     """Where failures, resolutions and progress go."""
 
     def __init__(
-        self, producer: KafkaProducer, topic: str, encode: Callable[[Event], bytes], limit_bytes: int
+        self, producer: KafkaProducer, topic: str, encode: Callable[[Event | Bundle], bytes], limit_bytes: int
     ) -> None:
         self._producer = producer
         self._topic = topic
@@ -32,7 +35,7 @@ class ErrorsTopic:
     def report(self, events: Sequence[Event]) -> None:
         """Send events and wait until the broker has acknowledged each; raises KafkaError otherwise."""
         try:
-            sent = [self._send(event) for event in events]
+            sent = [self._send(each) for each in self._loads(events)]
             # nothing follows that would be worth waiting for
             self._producer.flush(ACKNOWLEDGE_TIMEOUT_S)
             for each in sent:
@@ -52,7 +55,18 @@ class ErrorsTopic:
         except KafkaError as error:
             log.warning("progress not sent", reason=type(error).__name__)
 
-    def _send(self, event: Event) -> FutureRecordMetadata:
+    def _loads(self, events: Sequence[Event]) -> Iterable[Event | Placed]:
+        """Return events as they travel: many of a partition in one message."""
+        if len(events) < FEW:
+            return events
+        partitions = sorted(self._producer.partitions_for(self._topic))
+        # of a topic that takes little nobody knows how little
+        room = min(self._limit_bytes // 2, _BUNDLE_BYTES) if self._limit_bytes > SMALLEST_LIMIT_BYTES else 0
+        return in_bundles(events, lambda key: partition_of(key, partitions), room)
+
+    def _send(self, event: Event | Placed) -> FutureRecordMetadata:
+        if isinstance(event, Placed):
+            return self._producer.send(self._topic, self._encode(event.bundle), partition=event.partition)
         headers = []
         if isinstance(event, SyncFailed):
             event = fit(event, self._encode, self._limit_bytes)

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable
 
-from schemas.events import ReplayRequest
+from schemas.events import ReplayBundle, ReplayRequest
 from worker.message import Message
 
 
@@ -14,8 +14,11 @@ def requests_in(
     strange = 0
     for message in messages:
         event = decode(message.value) if message.value is not None else None
-        if isinstance(event, ReplayRequest):
-            requests.append(event)
-        else:
-            strange += 1
+        match event:
+            case ReplayRequest():
+                requests.append(event)
+            case ReplayBundle(bundled):
+                requests += bundled
+            case _:
+                strange += 1
     return requests, strange

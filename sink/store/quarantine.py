@@ -72,14 +72,13 @@ def keys_in_quarantine(connection: Connection, keys: Collection[bytes]) -> set[b
 
 
 def keys_left_behind(
-    connection: Connection, messages: Sequence[Quarantined], last: Place, *, newer_only: bool
+    connection: Connection, ids: Collection[int], keys: Collection[bytes], last: Place, *, newer_only: bool
 ) -> set[bytes]:
-    """Return the keys of messages, about to be removed, that others in quarantine have: up to `last`, or passed over as not newer."""
+    """Return those of the keys that messages in quarantine have, beside those of `ids`: up to `last`, or passed over as not newer."""
     left = tuple_(*_PLACE) <= tuple_(*(literal(part) for part in last))
     if newer_only:
         left |= ~quarantine.c.newer
-    mine = quarantine.c.id.in_([message.id for message in messages])
-    return _keys(connection, quarantine.c.key.in_({message.key for message in messages}), ~mine, left)
+    return _keys(connection, quarantine.c.key.in_(keys), quarantine.c.id.not_in(ids), left)
 
 
 def read_quarantine(

@@ -261,9 +261,11 @@ def _ends_in_quarantine(connection: Connection, decoded: Decoded) -> list[Unread
     ends = {each.key: each.heard for each in decoded.entries if not all(heard.failed for heard in each.heard)}
     waiting = keys_in_quarantine(connection, ends) | {unread.message.key for unread in decoded.batch.unread}
     reason = "it may end a failure that is in quarantine"
-    return [
-        Unread(heard.message, reason, newer=True)
+    # of a bundle, which ends several, once
+    messages = {
+        id(heard.message): heard.message
         for key in ends.keys() & waiting
         for heard in ends[key]
         if not heard.failed
-    ]
+    }
+    return [Unread(message, reason, newer=True) for message in messages.values()]

@@ -14,8 +14,9 @@ import yaml
 from kafka import KafkaProducer
 
 from instep.main import app as instep_commands
+from schemas.bundles import events_in
 from schemas.codec import Codec
-from schemas.events import Event, SyncFailed, SyncProgress, SyncResolved
+from schemas.events import Event, ResolvedBundle, SyncFailed, SyncProgress, SyncResolved
 from tests.acceptance.broker import asking, read_topic
 from tests.acceptance.program import Program
 from tests.command import run_instep
@@ -248,9 +249,9 @@ class World:
         found: list[Event] = []
         for value in read_topic(self.bootstrap, self.errors_topic):
             event = codec.decode(value)
-            assert isinstance(event, SyncFailed | SyncResolved | SyncProgress), event
+            assert isinstance(event, SyncFailed | SyncResolved | SyncProgress | ResolvedBundle), event
             if progress or not isinstance(event, SyncProgress):
-                found.append(event)
+                found += events_in(event)
         return found
 
     def metrics(self, program: Program | None = None) -> dict[str, float]:

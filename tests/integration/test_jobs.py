@@ -31,6 +31,7 @@ from tests.integration.sink_running import (
 from tests.services.kafka import Kafka
 from tests.services.postgres import PostgresServer
 from tests.sink_events import CODEC, failed, resolved
+from worker.replay import requests_in
 
 
 @pytest.fixture
@@ -68,9 +69,7 @@ class Topic:
         end = self._consumer.end_offsets([self._place])[self._place]
         while self._consumer.position(self._place) < end:
             for messages in self._consumer.poll(200).values():
-                self.requests += [
-                    event for each in messages if isinstance(event := CODEC.decode(each.value), ReplayRequest)
-                ]
+                self.requests += requests_in(messages, CODEC.decode)[0]
         return self.requests[before:]
 
     def holds(self, number: int) -> bool:

@@ -1,25 +1,29 @@
 """Requests to replay on their way to a real Kafka that does not take them all."""
 
+import os
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
 from kafka import KafkaConsumer, TopicPartition
+from sqlalchemy import select
 
 from plumbing import kafka
 from schemas.config.kafka import KafkaConfig
-from schemas.events import Event, OriginalRecord, ReplayRequest
-from sink.sending import REST_US, Sending
+from schemas.events import Event, OriginalRecord, ReplayRequest, Resolution
+from sink.sending import NOTED_AFTER_US, REST_US, Sending
 from sink.states import Action, State
+from sink.store import tables
 from sink.store.entries import Replay, read_replays
 from sink.store.migrate import upgrade
 from sink.store.store import Store, open_store
-from sink.store.transitions import close_by_hand
+from sink.store.transitions import Moved, close_by_hand
 from tests.conftest import CreateTopic
 from tests.contract.stored import NOW, entries, replayed, request, told
 from tests.services.kafka import Kafka
-from tests.sink_events import CODEC, failed
+from tests.sink_events import CODEC, failed, resolved
+from worker.replay import requests_in
 
 LARGE = OriginalRecord(b"k", bytes(range(256)) * 200, ())
 
@@ -41,6 +45,18 @@ class Outbox:
         """Have replays of these failures asked for."""
         told(self.store, *events)
         replayed(self.store, *(entry.id for entry in entries(self.store)))
+
+    def claimed(self, *events: Event) -> list[str]:
+        """Have replays asked for by this sink; returns their ids."""
+        told(self.store, *events)
+        asks = replace(request(), claims=True)
+        steps = replayed(self.store, *(entry.id for entry in entries(self.store)), asks=asks)
+        return [step.replay_id for step in steps if isinstance(step, Moved) and step.replay_id is not None]
+
+    def sent(self) -> list[int | None]:
+        """Return when each replay was sent, as it is noted in the store."""
+        with self.store.reading() as connection:
+            return list(connection.scalars(select(tables.replay.c.sent_us)))
 
     def states(self) -> dict[str, State]:
         return {entry.record_id: entry.state for entry in entries(self.store)}
@@ -71,9 +87,20 @@ def requests(bootstrap: str, topic: str) -> list[ReplayRequest]:
     end, found = consumer.end_offsets([place])[place], []
     while consumer.position(place) < end:
         for messages in consumer.poll(200).values():
-            found += [CODEC.decode(message.value) for message in messages]
+            found += messages
     consumer.close()
-    return [each for each in found if isinstance(each, ReplayRequest)]
+    asked, strange = requests_in(found, CODEC.decode)
+    assert strange == 0
+    return asked
+
+
+def messages_in(bootstrap: str, topic: str) -> int:
+    """Return how many messages a topic of one partition holds."""
+    place = TopicPartition(topic, 0)
+    consumer = KafkaConsumer(bootstrap_servers=bootstrap)
+    number = int(consumer.end_offsets([place])[place])
+    consumer.close()
+    return number
 
 
 def test_requests_for_a_topic_that_is_not_there_hold_up_no_others(outbox: Outbox, topic: CreateTopic) -> None:
@@ -129,3 +156,76 @@ def test_request_to_forget_carries_no_message(outbox: Outbox, topic: CreateTopic
         close_by_hand(connection, [entries(outbox.store)[0].id], Action.DISCARD, request())
     assert outbox.sending.send() == 1
     assert [each.original for each in requests(outbox.bootstrap, here)] == [None]
+
+
+def test_many_requests_travel_together_in_their_order(outbox: Outbox, topic: CreateTopic) -> None:
+    here = topic("erp-crm.replay")
+    outbox.asked(*(failed(f"C{n:02}", n, replay_topic=here) for n in range(40)))
+    assert outbox.sending.send() == 40
+    assert sorted(each.record_id for each in requests(outbox.bootstrap, here)) == [
+        f"C{n:02}" for n in range(40)
+    ]
+    assert messages_in(outbox.bootstrap, here) == 2
+
+
+@pytest.mark.parametrize("config", [None, {"max.message.bytes": "4000"}], ids=["the client", "the topic"])
+def test_requests_that_are_too_large_together_go_one_by_one(
+    outbox: Outbox, topic: CreateTopic, config: dict[str, str] | None
+) -> None:
+    here = topic("erp-crm.replay", config=config)
+    original = OriginalRecord(b"k", os.urandom(1500))
+    outbox.asked(*(failed(f"C{n:02}", n, replay_topic=here, original=original) for n in range(30)))
+    assert outbox.sending.send() == 30
+    assert len({each.record_id for each in requests(outbox.bootstrap, here)}) == 30
+
+
+def test_many_requests_for_a_name_that_no_topic_can_have_end_alone(
+    outbox: Outbox, topic: CreateTopic
+) -> None:
+    names = [f"C{n:02}" for n in range(20)]
+    outbox.asked(*(failed(each, n, replay_topic="no topic") for n, each in enumerate(names)))
+    assert outbox.sending.send() == 0
+    assert outbox.states() == dict.fromkeys(names, State.OPEN)
+
+
+def test_few_claimed_requests_are_noted_as_sent_at_once(outbox: Outbox, topic: CreateTopic) -> None:
+    here = topic("erp-crm.replay")
+    outbox.sending.send_claimed(outbox.claimed(failed(replay_topic=here)), NOW)
+    assert [each.record_id for each in requests(outbox.bootstrap, here)] == ["C001"]
+    assert outbox.sent() == [NOW]
+
+
+def test_many_claimed_requests_are_noted_later_unless_their_answers_are_faster(
+    outbox: Outbox, topic: CreateTopic, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    here = topic("erp-crm.replay")
+    monkeypatch.setattr("sink.sending.AT_ONCE", 2)
+    first, _ = outbox.claimed(failed("C1", 1, replay_topic=here), failed("C2", 2, replay_topic=here))
+    outbox.sending.send_claimed([first, _], NOW)
+    assert (len(requests(outbox.bootstrap, here)), outbox.sent()) == (2, [None, None])
+    told(outbox.store, resolved(failed("C1", 1), Resolution.REPLAY, replay_id=first))
+    outbox.now_us += NOTED_AFTER_US
+    outbox.sending.send()
+    assert sorted(outbox.sent(), key=str) == [NOW, None]
+
+
+def test_what_was_sent_is_noted_when_the_sink_ends(
+    outbox: Outbox, topic: CreateTopic, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sink.sending.AT_ONCE", 1)
+    outbox.sending.send_claimed(outbox.claimed(failed(replay_topic=topic("erp-crm.replay"))), NOW)
+    assert outbox.sent() == [None]
+    outbox.sending.close()
+    assert outbox.sent() == [NOW]
+
+
+def test_claimed_requests_that_their_topic_does_not_take_are_given_back(
+    outbox: Outbox, kafka: Kafka, topic: CreateTopic
+) -> None:
+    late = topic("unused") + ".late"
+    outbox.sending.send_claimed(outbox.claimed(failed(replay_topic=late)), NOW)
+    assert not outbox.sending.may_claim()
+    kafka.create_topic(late)
+    outbox.now_us += REST_US
+    assert outbox.sending.may_claim()
+    assert outbox.sending.send() == 1

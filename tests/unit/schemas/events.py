@@ -29,6 +29,33 @@ positions = st.builds(Position, text, st.integers(0, 2**31 - 1), long, long)
 headers = st.lists(st.tuples(text, maybe_bytes), max_size=3).map(tuple)
 originals = st.builds(OriginalRecord, maybe_bytes, maybe_bytes, headers)
 
+resolutions = st.builds(
+    SyncResolved,
+    failure_id=text,
+    mapping=text,
+    direction=text,
+    record_id=text,
+    how=st.sampled_from(Resolution),
+    outcome=st.none() | st.sampled_from(Outcome),
+    replay_id=maybe_text,
+    position=st.none() | positions,
+    resolved_at=instants,
+    worker=text,
+)
+requests = st.builds(
+    ReplayRequest,
+    replay_id=text,
+    failure_id=text,
+    mapping=text,
+    direction=text,
+    record_id=text,
+    decision=st.sampled_from(Decision),
+    scheduled=st.booleans(),
+    position=positions,
+    original=st.none() | originals,
+    corrections=st.none() | st.dictionaries(text, text, max_size=2),
+)
+
 events: st.SearchStrategy[Event] = st.one_of(
     st.builds(
         SyncFailed,
@@ -57,19 +84,7 @@ events: st.SearchStrategy[Event] = st.one_of(
         worker=text,
         version=text,
     ),
-    st.builds(
-        SyncResolved,
-        failure_id=text,
-        mapping=text,
-        direction=text,
-        record_id=text,
-        how=st.sampled_from(Resolution),
-        outcome=st.none() | st.sampled_from(Outcome),
-        replay_id=maybe_text,
-        position=st.none() | positions,
-        resolved_at=instants,
-        worker=text,
-    ),
+    resolutions,
     st.builds(
         SyncProgress,
         worker=text,
@@ -82,18 +97,7 @@ events: st.SearchStrategy[Event] = st.one_of(
         lag_records=st.none() | long,
         paused_code=maybe_text,
     ),
-    st.builds(
-        ReplayRequest,
-        replay_id=text,
-        failure_id=text,
-        mapping=text,
-        direction=text,
-        record_id=text,
-        decision=st.sampled_from(Decision),
-        scheduled=st.booleans(),
-        position=positions,
-        original=st.none() | originals,
-    ),
+    requests,
 )
 
 

@@ -14,7 +14,16 @@ from schemas.avro_schemas import parse_plain, schema_text, versions
 from schemas.framing import single_object_prefix
 from tests.unit.schemas.compatibility import breaks
 
-NAMES = ("RecordChange", "TypedRecordChange", "SyncFailed", "SyncResolved", "SyncProgress", "ReplayRequest")
+NAMES = (
+    "RecordChange",
+    "TypedRecordChange",
+    "SyncFailed",
+    "SyncResolved",
+    "SyncProgress",
+    "ReplayRequest",
+    "ResolvedBundle",
+    "ReplayBundle",
+)
 
 # What is in use is never edited: messages and registries hold these fingerprints.
 IN_USE = {
@@ -34,7 +43,20 @@ IN_USE = {
         "SyncProgress": "e0d6d81e9de3cbdd",
         "ReplayRequest": "cbf4f0d141bd5a27",
     },
+    3: {
+        "RecordChange": "9bb2a20d31e97115",
+        "TypedRecordChange": "a5aec878c9100bdc",
+        "SyncFailed": "e04f37b5eade8916",
+        "SyncResolved": "f7a4368ec83e61cf",
+        "SyncProgress": "e0d6d81e9de3cbdd",
+        "ReplayRequest": "cbf4f0d141bd5a27",
+        "ResolvedBundle": "bd8490392130048d",
+        "ReplayBundle": "ef6a9132f1de5e3c",
+    },
 }
+PAIRS = [
+    (name, writer, reader) for name in NAMES for writer, reader in product(versions(name), versions(name))
+]
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -44,17 +66,21 @@ def test_the_current_schema_is_the_newest_in_the_history(name: str) -> None:
 
 @pytest.mark.parametrize("version", versions())
 def test_a_schema_in_use_is_not_edited(version: int) -> None:
-    found = {name: single_object_prefix(parse_plain(schema_text(name, version)))[2:].hex() for name in NAMES}
+    found = {
+        name: single_object_prefix(parse_plain(schema_text(name, version)))[2:].hex()
+        for name in NAMES
+        if version in versions(name)
+    }
     assert found == IN_USE[version]
 
 
-@pytest.mark.parametrize(("name", "writer", "reader"), list(product(NAMES, versions(), versions())))
+@pytest.mark.parametrize(("name", "writer", "reader"), PAIRS)
 def test_every_version_reads_what_every_other_writes(name: str, writer: int, reader: int) -> None:
     assert breaks(schema_text(name, writer), schema_text(name, reader)) is None
 
 
 def test_logical_types_do_not_change() -> None:
-    for name, older, newer in product(NAMES, versions(), versions()):
+    for name, older, newer in PAIRS:
         shared = (
             _logical_types(schema_text(name, older)).items()
             & _logical_types(schema_text(name, newer)).items()
