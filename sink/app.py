@@ -263,15 +263,10 @@ def _chores(
 ) -> dict[str, list[Chore]]:
     store, codec = opened.store, opened.codec
     runner = JobRunner(store, outbox, uuid.uuid4().hex, now_us)
-    janitor = Janitor(store, config.sink.retention, now_us, stop, partial(pulse.beat, _JANITOR))
 
     def count() -> None:
         with store.reading() as connection:
             metrics.refreshed(read_statistics(connection, now_us()))
-
-    def clean(removed: Callable[[], Counter[str]]) -> None:
-        for what, number in removed().items():
-            metrics.purged(what, number)
 
     def import_again() -> None:
         letters = letter_readers(config.sink.foreign)
@@ -291,11 +286,23 @@ def _chores(
         ],
         # a job goes as fast as it was told to
         _JOBS: [Chore("replay jobs", _JOBS_EVERY_S, runner.run, rest=0)],
-        _JANITOR: [
-            Chore("ageing out", _JANITOR_EVERY_S, partial(clean, janitor.run)),
-            Chore("sweeping", _SWEEP_EVERY_S, partial(clean, janitor.sweep)),
-        ],
+        _JANITOR: _janitor_chores(config, store, metrics, pulse, stop),
     }
+
+
+def _janitor_chores(
+    config: Config, store: Store, metrics: SinkMetrics, pulse: health.Pulse, stop: threading.Event
+) -> list[Chore]:
+    janitor = Janitor(store, config.sink.retention, now_us, stop, partial(pulse.beat, _JANITOR))
+
+    def clean(removed: Callable[[], Counter[str]]) -> None:
+        for what, number in removed().items():
+            metrics.purged(what, number)
+
+    return [
+        Chore("ageing out", _JANITOR_EVERY_S, partial(clean, janitor.run)),
+        Chore("sweeping", _SWEEP_EVERY_S, partial(clean, janitor.sweep)),
+    ]
 
 
 def _replay_chore(config: Config, store: Store, metrics: SinkMetrics) -> Chore:
