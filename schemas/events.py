@@ -84,8 +84,7 @@ class Position(NamedTuple):
         return behind if of_one_topic else None
 
 
-@dataclass(frozen=True, slots=True)
-class OriginalRecord:
+class OriginalRecord(NamedTuple):
     """The source message, byte for byte."""
 
     key: bytes | None
@@ -127,12 +126,12 @@ class SyncFailed:
     version: str
 
 
-@dataclass(frozen=True, slots=True)
-class SyncResolved:
+class SyncResolved(NamedTuple):
     """A failure that is over; `outcome` is what the change that ended it did.
 
     `position` is that change's, None for an app. An entry closes when `position` is not before its last failure's (same
     topic and partition), or, where they can't be compared, when `failure_id` is its last one; else only the replay is over.
+    A named tuple, as one is made for each replay.
     """
 
     failure_id: str
@@ -165,11 +164,11 @@ class SyncProgress:
     paused_code: str | None
 
 
-@dataclass(frozen=True, slots=True)
-class ReplayRequest:
+class ReplayRequest(NamedTuple):
     """A failed change sent back to the worker with a decision; `scheduled` when no person asked.
 
-    `corrections` are values to write instead of the translated ones, this once: JSON texts by target field.
+    `corrections` are values to write instead of the translated ones, this once: JSON texts by target field. A named tuple, as
+    one is made for each replay.
     """
 
     replay_id: str

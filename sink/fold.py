@@ -50,8 +50,7 @@ class Attempt(NamedTuple):
     code: str | None
 
 
-@dataclass(frozen=True, slots=True)
-class Closing:
+class Closing(NamedTuple):
     """How and when an entry was closed by an event."""
 
     how: ResolvedBy
@@ -59,8 +58,7 @@ class Closing:
     at_us: int
 
 
-@dataclass(frozen=True, slots=True)
-class Settled:
+class Settled(NamedTuple):
     """A replay that got its answer; `code` of the new failure if it failed again."""
 
     replay_id: str

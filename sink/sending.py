@@ -7,7 +7,7 @@ sending and noting so leaves a claim behind; whether its request was sent, the t
 from collections import Counter, defaultdict, deque
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import structlog
@@ -220,7 +220,7 @@ class Sending:
             return self.producer.send(load.topic, self.codec.encode(request), key=key, headers=[])
         except MessageSizeTooLargeError:
             # the worker reads the message itself, at its position
-            smaller = self.codec.encode(replace(request, original=None))
+            smaller = self.codec.encode(request._replace(original=None))
             return self.producer.send(load.topic, smaller, key=key, headers=[])
 
     def _acknowledged(self, handed: _Handed, until_us: int) -> list[str]:

@@ -22,8 +22,7 @@ _ROW_VERSION = ENTRY_COLUMNS.index("row_version")
 _GROUP_ID = ENTRY_COLUMNS.index("group_id")
 
 
-@dataclass(frozen=True, slots=True)
-class Lifetime:
+class Lifetime(NamedTuple):
     """How long an entry was open that an event closed."""
 
     mapping: str
@@ -31,8 +30,7 @@ class Lifetime:
     seconds: float
 
 
-@dataclass(frozen=True, slots=True)
-class Known:
+class Known(NamedTuple):
     """An entry in the store, locked."""
 
     standing: Standing

@@ -3,7 +3,7 @@
 import uuid
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import orjson
 from sqlalchemy import (
@@ -32,10 +32,10 @@ from sink.store.tables import entry, job, job_item, payload, replay
 
 # After so long a sink that wanted to send is taken for gone. It must have given up sending well before.
 CLAIM_HOLDS_US = 45_000_000
+_DECISIONS = {str(decision): decision for decision in Decision}
 
 
-@dataclass(frozen=True, slots=True)
-class Outgoing:
+class Outgoing(NamedTuple):
     """A request to send, and the topic of the worker group that takes it."""
 
     topic: str
@@ -198,7 +198,12 @@ def read_verdicts(connection: Connection, replay_ids: Sequence[str]) -> dict[str
 
 
 _COLUMNS = (
-    replay,
+    replay.c.id,
+    replay.c.entry_id,
+    replay.c.failure_id,
+    replay.c.decision,
+    replay.c.scheduled,
+    replay.c.requested_us,
     entry.c.failure_id.label("entry_failure_id"),
     entry.c.key,
     entry.c.source_topic,
@@ -302,24 +307,25 @@ def _put_back(connection: Connection, rows: Sequence[Row[Any]], verdict: Verdict
 
 
 def _outgoing(row: Row[Any], corrections: str | None) -> Outgoing:
-    mapping, direction, record_id = orjson.loads(row.key)
-    original = None
-    if row.payload_id is not None:
-        original = OriginalRecord(row.payload_key, row.payload_value, read_headers(row.payload_headers))
-    position = Position(row.source_topic, row.source_partition, row.source_offset, row.source_timestamp_ms)
-    request = ReplayRequest(
-        replay_id=row.id,
-        failure_id=row.failure_id,
-        mapping=mapping,
-        direction=direction,
-        record_id=record_id,
-        decision=Decision(row.decision),
-        scheduled=row.scheduled,
-        position=position,
-        original=original,
-        corrections=None if corrections is None else orjson.loads(corrections),
+    # taken apart at once, as a database's row looks each attribute up by its name
+    replay_id, _, failure_id, decision, scheduled, _, _, key, *place, to, message, its_key, value, headers = (
+        row[: len(_COLUMNS)]
     )
-    return Outgoing(row.replay_topic, request)
+    mapping, direction, record_id = orjson.loads(key)
+    original = None if message is None else OriginalRecord(its_key, value, read_headers(headers))
+    request = ReplayRequest(
+        replay_id,
+        failure_id,
+        mapping,
+        direction,
+        record_id,
+        _DECISIONS[decision],
+        scheduled,
+        Position(*place),
+        original,
+        None if corrections is None else orjson.loads(corrections),
+    )
+    return Outgoing(to, request)
 
 
 def new_replay_id(_entry_id: str = "") -> str:

@@ -122,6 +122,8 @@ def headers_text(headers: tuple[tuple[str, bytes | None], ...]) -> str:
 
 def read_headers(text: str) -> tuple[tuple[str, bytes | None], ...]:
     """Return message headers from JSON."""
+    if text == "[]":
+        return ()
     return tuple(
         (key, None if value is None else base64.b64decode(value)) for key, value in orjson.loads(text)
     )

@@ -11,13 +11,12 @@ from sqlalchemy import Connection, or_, select
 from sqlalchemy.exc import DBAPIError
 
 from plumbing.database import refuses_values
-from schemas.events import SyncProgress
+from schemas.events import Position, SyncProgress
 from sink.batch import Batch, EntryEvents, Partition, Unread
 from sink.fold import Settled, Standing
 from sink.states import State, Verdict
 from sink.store import bulk
 from sink.store.batch_rows import BatchRows, Known, Lifetime, Prepared, fold_entry
-from sink.store.entries import read_position
 from sink.store.halves import write_in_halves
 from sink.store.positions import advance
 from sink.store.progress import write_progress
@@ -33,6 +32,23 @@ from sink.store.sightings import look_up, write_sightings
 from sink.store.store import Store
 from sink.store.tables import entry, payload, replay
 
+_STATES = {str(state): state for state in State}
+_LOCKED = (
+    entry.c.id,
+    entry.c.state,
+    entry.c.failure_id,
+    entry.c.source_topic,
+    entry.c.source_partition,
+    entry.c.source_offset,
+    entry.c.source_timestamp_ms,
+    entry.c.count,
+    entry.c.first_failed_us,
+    entry.c.attempts,
+    entry.c.replay_id,
+    entry.c.failed_replays,
+    entry.c.row_version,
+    entry.c.payload_id,
+)
 _HOUR_US = 3_600_000_000
 TOUCH_EVERY_US = _HOUR_US
 _TOUCH = (
@@ -184,43 +200,38 @@ def _source(batch: Batch) -> str:
 
 
 def _lock_entries(connection: Connection, ids: Sequence[str]) -> dict[str, Known]:
-    table = entry.c
-    columns = (
-        table.id,
-        table.state,
-        table.failure_id,
-        table.source_topic,
-        table.source_partition,
-        table.source_offset,
-        table.source_timestamp_ms,
-        table.count.label("times"),
-        table.first_failed_us,
-        table.attempts,
-        table.replay_id,
-        table.row_version,
-        table.payload_id,
-        table.failed_replays,
-    )
     # always in the order of ids: two that lock the same entries cannot wait for each other
-    wanted = (
-        select(*columns).where(bulk.among(connection, table.id, ids)).order_by(table.id).with_for_update()
-    )
-    known = {}
-    rows = connection.execute(wanted).all()
+    wanted = select(*_LOCKED).where(bulk.among(connection, entry.c.id, ids)).order_by(entry.c.id)
+    rows = connection.execute(wanted.with_for_update()).all()
     scheduled = _scheduled(connection, [row.replay_id for row in rows if row.replay_id is not None])
-    for row in rows:
+    known = {}
+    # taken apart at once, as a database's row looks each attribute up by its name
+    for (
+        entry_id,
+        state,
+        failure_id,
+        topic,
+        partition,
+        offset,
+        at_ms,
+        count,
+        first_us,
+        attempts,
+        *rest,
+    ) in rows:
+        replay_id, failed_replays, row_version, payload_id = rest
         standing = Standing(
-            State(row.state),
-            row.failure_id,
-            read_position(row),
-            row.times,
-            row.first_failed_us,
-            read_attempts(row.attempts),
-            row.replay_id,
-            row.failed_replays,
-            row.replay_id in scheduled,
+            _STATES[state],
+            failure_id,
+            None if topic is None else Position(topic, partition, offset, at_ms),
+            count,
+            first_us,
+            read_attempts(attempts),
+            replay_id,
+            failed_replays,
+            replay_id in scheduled,
         )
-        known[row.id] = Known(standing, row.row_version, row.payload_id)
+        known[entry_id] = Known(standing, row_version, payload_id)
     return known
 
 

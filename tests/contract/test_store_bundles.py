@@ -57,7 +57,7 @@ def test_bundle_answers_the_replays_of_its_failures(store: Store) -> None:
     told(store, *failures())
     replayed(store, *(entry.id for entry in entries(store)), asks=request())
     ids = {entry.record_id: f"ann-{n}" for n, entry in enumerate(entries(store), 1)}
-    answers = [replace(each, replay_id=ids[each.record_id]) for each in ends(failures())]
+    answers = [each._replace(replay_id=ids[each.record_id]) for each in ends(failures())]
     ingest(store, [bundle(answers, NUMBER)], start=NUMBER)
     with store.reading() as connection:
         verdicts = read_verdicts(connection, list(ids.values()))

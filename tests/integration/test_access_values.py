@@ -5,7 +5,6 @@ traces, corrections and quarantine.
 import base64
 import re
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 
 import httpx2
@@ -37,7 +36,7 @@ def sink(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     folder: Path = tmp_path_factory.mktemp("values")
     with served(sqlite_url(folder), {"sink.archive": str(folder)}) as each:
         told = original(after={**AFTER, "name": SECRET, "city": f"near {SECRET}"})
-        message = replace(told, headers=(("trace", SECRET.encode()),))
+        message = told._replace(headers=(("trace", SECRET.encode()),))
         events = records(
             [failure("C001", 0, original=message, trace=TRACED), failure("C002", 1, original=message)]
         )

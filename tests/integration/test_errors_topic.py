@@ -1,7 +1,6 @@
 """What a worker reports, on a real Kafka: many resolutions in one message, each in the partition of its record."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 
 import pytest
 from kafka import KafkaConsumer, KafkaProducer, TopicPartition
@@ -88,7 +87,7 @@ def test_topic_that_takes_less_than_it_said_gets_smaller_messages(
     kafka: Kafka, topic: CreateTopic, producer: KafkaProducer
 ) -> None:
     here = topic("errors", config={"max.message.bytes": "8000"})
-    long = [replace(each, record_id=f"{each.record_id}{'x' * 400}") for each in ends(60)]
+    long = [each._replace(record_id=f"{each.record_id}{'x' * 400}") for each in ends(60)]
     ErrorsTopic(producer, here, CODEC.encode, LIMIT_BYTES).report(long)
     # those that it took before it refused one are told again, which changes nothing
     assert {

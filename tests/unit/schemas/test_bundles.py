@@ -1,7 +1,6 @@
 """Many events in one message: what travels together, in which order, and that nothing changes on the way."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -40,6 +39,7 @@ alike_requests = st.builds(
     scheduled=st.just(False),
     position=st.builds(Position, st.just("erp"), partition, long, long),
     original=st.none() | originals,
+    corrections=st.none(),
 )
 alike_resolutions = st.builds(
     SyncResolved,
@@ -136,7 +136,7 @@ def test_few_events_go_alone() -> None:
 
 
 def test_request_that_is_large_goes_alone() -> None:
-    large = [replace(each, original=OriginalRecord(b"k", bytes(5000))) for each in requests(FEW)]
+    large = [each._replace(original=OriginalRecord(b"k", bytes(5000))) for each in requests(FEW)]
     assert placed(large, 4000) == large
 
 
@@ -152,7 +152,7 @@ def test_request_that_is_large_goes_alone() -> None:
     ids=str,
 )
 def test_requests_that_differ_in_what_a_bundle_says_once_do_not_share_one(changed: dict[str, object]) -> None:
-    others = [replace(each, **changed) for each in requests(FEW)]  # type: ignore[arg-type]
+    others = [each._replace(**changed) for each in requests(FEW)]  # type: ignore[arg-type]
     found = placed([*requests(FEW), *others])
     assert found == [
         Placed(ReplayBundle(tuple(requests(FEW))), 0),
@@ -161,6 +161,6 @@ def test_requests_that_differ_in_what_a_bundle_says_once_do_not_share_one(change
 
 
 def test_corrected_requests_and_ends_of_app_failures_go_alone() -> None:
-    corrected = [replace(each, corrections={"name": '"x"'}) for each in requests(FEW)]
-    apps = [replace(resolved(), position=None)] * FEW
+    corrected = [each._replace(corrections={"name": '"x"'}) for each in requests(FEW)]
+    apps = [resolved()._replace(position=None)] * FEW
     assert placed([*corrected, *apps]) == [*corrected, *apps]

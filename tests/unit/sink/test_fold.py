@@ -196,7 +196,7 @@ def test_failure_at_a_lower_offset_of_a_topic_that_was_made_anew_opens_the_entry
 def test_resolution_at_a_lower_offset_of_a_topic_that_was_made_anew_closes_the_failure_that_it_names() -> (
     None
 ):
-    ended = dataclasses.replace(resolved(failed(offset=7)), position=anew(3).position)
+    ended = resolved(failed(offset=7))._replace(position=anew(3).position)
     assert standing(failed(offset=7), ended).state is State.RESOLVED
 
 
@@ -208,7 +208,7 @@ def test_answer_to_a_replay_from_before_a_topic_was_made_anew_leaves_the_newer_f
 def test_resolution_whose_clock_is_a_little_behind_closes_the_entry() -> None:
     ended = resolved(failed(offset=9))
     early = Position("erp.customers", 0, 9, 1_700_000_000_000 - 5_000)
-    assert standing(failed(offset=7), dataclasses.replace(ended, position=early)).state is State.RESOLVED
+    assert standing(failed(offset=7), ended._replace(position=early)).state is State.RESOLVED
 
 
 def test_only_failures_that_nothing_or_a_resolution_follows_are_decoded() -> None:

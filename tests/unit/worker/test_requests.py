@@ -1,6 +1,6 @@
 """What a worker finds in its topic of replays."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from schemas.codec import Codec
 from schemas.events import Decision, OriginalRecord, Position, ReplayBundle, ReplayRequest
@@ -35,7 +35,7 @@ def found(*values: bytes | None) -> tuple[list[ReplayRequest], int]:
 
 
 def test_requests_are_found_alone_and_in_bundles_in_their_order() -> None:
-    others = [replace(REQUEST, replay_id=f"p{n}", record_id=f"C{n}") for n in range(3)]
+    others = [REQUEST._replace(replay_id=f"p{n}", record_id=f"C{n}") for n in range(3)]
     alone, bundle = CODEC.encode(REQUEST), CODEC.encode(ReplayBundle(tuple(others)))
     assert found(alone, bundle, alone) == ([REQUEST, *others, REQUEST], 0)
 
