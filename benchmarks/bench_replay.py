@@ -6,7 +6,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -22,8 +22,10 @@ from benchmarks.targets import TABLE, Database, Target
 from benchmarks.topics import Format, Topic
 from benchmarks.turns import append_lines
 from benchmarks.workers import INSTEP, configuration, create_topics, workers
+from plumbing.codec import open_codec
 from schemas.bundles import events_in
 from schemas.codec import Codec
+from schemas.config.kafka import KafkaConfig
 from schemas.events import Decision, ResolvedBundle, SyncResolved
 from sink.actions import Actor
 from sink.job_actions import JobOrder, start_job
@@ -74,7 +76,7 @@ def _section(rounds: Sequence[_Round], records: int, topic: Topic) -> list[str]:
         "",
         (
             f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC, {machine()}. Rounds: {len(rounds)}. {records:,} entries of {topic.changes:,} "
-            "changes, avro; target and store in PostgreSQL, the worker's state in SQLite; no limit of the rate."
+            "changes, avro; target, store and the replaying worker's state in PostgreSQL; no limit of the rate."
         ),
         "",
         "| what | records/s | sink's peak MB |",
@@ -101,7 +103,8 @@ def _worker_alone(ground: Ground, topic: Topic, target: Target, records: int) ->
         _set_name_length(target, LONGEST_NAME)
         _start_jobs(store)
         _until(store, "SELECT count(*) FROM instep_replay WHERE claimed_us IS NOT NULL", records)
-    errors = yaml.safe_load(file.read_text())["kafka"]["errors_topic"]
+    kafka = KafkaConfig.model_validate(yaml.safe_load(file.read_text())["kafka"])
+    errors = kafka.errors_topic
     consumer = KafkaConsumer(bootstrap_servers=ground.bootstrap)
     places = [TopicPartition(errors, partition) for partition in consumer.partitions_for_topic(errors) or ()]
     consumer.assign(places)
@@ -109,7 +112,8 @@ def _worker_alone(ground: Ground, topic: Topic, target: Target, records: int) ->
     subprocess.run([INSTEP, "worker", "--drain", "-c", str(file)], check=True, capture_output=True)
     for place in places:
         consumer.seek(place, ends[place])
-    answered = _answered_at(consumer, consumer.end_offsets(places))
+    with ExitStack() as stack:
+        answered = _answered_at(consumer, consumer.end_offsets(places), open_codec(kafka, stack))
     consumer.close()
     if sum(answered.values()) != records:
         raise SideFailedError(f"{sum(answered.values())} of {records} replays were answered")
@@ -117,9 +121,9 @@ def _worker_alone(ground: Ground, topic: Topic, target: Target, records: int) ->
     return (records - answered[first_ms]) / (last_ms - first_ms) * 1000
 
 
-def _answered_at(consumer: KafkaConsumer, ends: Mapping[TopicPartition, int]) -> Counter[int]:
+def _answered_at(consumer: KafkaConsumer, ends: Mapping[TopicPartition, int], codec: Codec) -> Counter[int]:
     """Return how many replays were answered as resolved, by the time of the message in milliseconds."""
-    codec, answered = Codec(), Counter[int]()
+    answered = Counter[int]()
     while any(consumer.position(place) < end for place, end in ends.items()):
         for messages in consumer.poll(500).values():
             for message in messages:
@@ -160,7 +164,7 @@ def _configured(ground: Ground, topic: Topic, target: Target) -> tuple[Path, str
     _set_name_length(target, 1)
     folder = ground.new_folder()
     store = ground.new_postgres_url()
-    content = configuration(ground, topic, target, f"replay-{time.time_ns()}", f"sqlite:///{folder}/state.db")
+    content = configuration(ground, topic, target, f"replay-{time.time_ns()}", ground.new_postgres_url())
     content["sink"] = {"store": {"url": store}, "listen": f"127.0.0.1:{free_port()}", "replay_timeout_s": 900}
     file = folder / "instep.yaml"
     file.write_text(yaml.safe_dump(content, sort_keys=False))

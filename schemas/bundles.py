@@ -6,8 +6,9 @@ from typing import Any
 
 from schemas.events import Bundle, Event, ReplayBundle, ReplayRequest, ResolvedBundle, event_key, sharing
 
-# fewer go alone, each under its own key
+# fewer go alone, each under its own key; more would be much for whoever takes a batch of them
 FEW = 10
+MANY = 500
 # of what a bundle says of an event, beside its texts and its original
 _OTHER_BYTES = 200
 
@@ -49,7 +50,7 @@ def _portions(events: Iterable[Any], most_bytes: int) -> Iterator[list[Any]]:
     held = 0
     for each in events:
         size = _size(each)
-        if portion and held + size > most_bytes:
+        if portion and (held + size > most_bytes or len(portion) == MANY):
             yield portion
             portion, held = [], 0
         portion.append(each)

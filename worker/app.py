@@ -165,18 +165,20 @@ class Worker:
 
         def prepare(messages: Sequence[Message]) -> Batch:
             topics = by_topic(messages)
-            requests, strange = requests_in(topics.pop(replay_topic, ()), codec.decode)
-            if strange:
-                self.services.log.warning("messages that are no replay request", count=strange)
+            asked = requests_in(topics.pop(replay_topic, ()), codec.decode, self.config.worker.batch)
+            if asked.strange:
+                self.services.log.warning("messages that are no replay request", count=asked.strange)
             parts: list[Part] = []
             plans = [lane.plans[name] for name in lane.world.apps]
             for plan in plans:
-                mine = [each for each in requests if each.mapping == plan.name]
+                mine = [each for each in asked.requests if each.mapping == plan.name]
                 if mine:
                     parts.append(translator.replays(plan, mine, originals.find))
             sources = [plan for plan in plans if plan.topic in topics]
             parts += [translator.part(plan, topics[plan.topic]) for plan in sources]
-            return Batch(messages, parts, next_offsets(messages))
+            left = set(map(id, asked.left))
+            taken = [each for each in messages if id(each) not in left] if left else messages
+            return Batch(taken, parts, next_offsets(taken), asked.left)
 
         return prepare
 

@@ -42,11 +42,15 @@ class Part:
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """What one poll brought for a lane; `next_offsets` by topic and partition are committed when all of it is done."""
+    """What one poll brought for a lane; `next_offsets` by topic and partition are committed when all of it is done.
+
+    Messages that are `left` were too much for one batch.
+    """
 
     messages: Sequence[Message]
     parts: Sequence[Part]
     next_offsets: Mapping[tuple[str, int], int]
+    left: Sequence[Message] = ()
 
 
 @dataclass(frozen=True, slots=True)

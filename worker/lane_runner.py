@@ -15,6 +15,9 @@ from worker.message import Message
 LET_GO_S = 1.0
 # how soon it is seen that a lane has come to be paused
 LOOK_S = 0.25
+# so many replays, or bytes of them, may wait for a lane that is busy or paused while the others go on with theirs
+REPLAYS_AHEAD = 5000
+BYTES_AHEAD = 16 << 20
 
 Prepare = Callable[[Sequence[Message]], Batch]
 Place = tuple[str, int]
@@ -72,6 +75,12 @@ class LaneRunner:
         """Whether there is no room for more messages."""
         return self.next is not None or bool(self.polled)
 
+    @property
+    def far_behind(self) -> bool:
+        """Whether so much waits that even replays have to; a message may hold hundreds of them."""
+        waiting = self.polled
+        return len(waiting) > REPLAYS_AHEAD or sum(len(each.value or b"") for each in waiting) > BYTES_AHEAD
+
     def take(self, messages: Sequence[Message]) -> None:
         """Add polled messages to those that wait."""
         self.polled = [*self.polled, *messages] if self.polled else messages
@@ -88,7 +97,7 @@ class LaneRunner:
         """
         if self.polled and self.next is None and self.lane.ready:
             self.next = self.prepare(self.polled)
-            self.polled = ()
+            self.polled = self.next.left
 
     def take_done(self) -> Done | None:
         """Return the settled batch, if there is one; raises what broke the lane."""

@@ -26,8 +26,6 @@ HOLD_S = 1.0
 STOP_TIMEOUT_S = 5.0
 REVOKE_TIMEOUT_S = 20.0
 COMMIT_TIMEOUT_MS = 2000
-# So many replays may wait for a lane that is busy or paused while the others go on with theirs.
-REPLAYS_AHEAD = 5000
 
 
 @dataclass(slots=True)
@@ -141,13 +139,15 @@ class Loop:
             self._hold(runner, done)
         self._decode(runner)
         runner.start_next()
+        # what was left of the messages is decoded while the lane works
+        self._decode(runner)
 
     def _make_room(self) -> None:
         """Have polled only what there is room for."""
         now_s = self.monotonic_s()
         self.held_until_s = {place: until for place, until in self.held_until_s.items() if until > now_s}
         full = {topic for runner in self.runners if runner.full for topic in runner.sources}
-        if any(len(runner.polled) > REPLAYS_AHEAD for runner in self.runners):
+        if any(runner.far_behind for runner in self.runners):
             full.add(self.replays.topic)
         assigned, paused = self.consumer.assignment(), self.consumer.paused()
         closed = {place for place in assigned if place.topic in full or place in self.held_until_s}

@@ -1,24 +1,34 @@
 """Replays: what the sink asks of the worker, read from the group's own topic. Pure."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 
 from schemas.events import ReplayBundle, ReplayRequest
 from worker.message import Message
 
 
-def requests_in(
-    messages: Iterable[Message], decode: Callable[[bytes], object]
-) -> tuple[list[ReplayRequest], int]:
-    """Return the replay requests among messages, in their order, and how many messages were none."""
-    requests: list[ReplayRequest] = []
-    strange = 0
-    for message in messages:
+@dataclass(slots=True)
+class Asked:
+    """The requests in messages, in their order; `strange` messages held none, those that are `left` were not looked at."""
+
+    requests: list[ReplayRequest] = field(default_factory=list)
+    strange: int = 0
+    left: Sequence[Message] = ()
+
+
+def requests_in(messages: Sequence[Message], decode: Callable[[bytes], object], most: int) -> Asked:
+    """Return the requests in the first of the messages, which are many together: about `most`."""
+    asked = Asked()
+    for number, message in enumerate(messages):
+        if len(asked.requests) >= most:
+            asked.left = messages[number:]
+            break
         event = decode(message.value) if message.value is not None else None
         match event:
             case ReplayRequest():
-                requests.append(event)
+                asked.requests.append(event)
             case ReplayBundle(bundled):
-                requests += bundled
+                asked.requests += bundled
             case _:
-                strange += 1
-    return requests, strange
+                asked.strange += 1
+    return asked

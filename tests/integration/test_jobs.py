@@ -13,6 +13,7 @@ import pytest
 from kafka import KafkaConsumer, TopicPartition
 from sqlalchemy import update
 
+from schemas.bundles import MANY
 from schemas.events import ReplayRequest, Resolution
 from sink.jobs import JobState
 from sink.store import tables
@@ -69,7 +70,7 @@ class Topic:
         end = self._consumer.end_offsets([self._place])[self._place]
         while self._consumer.position(self._place) < end:
             for messages in self._consumer.poll(200).values():
-                self.requests += requests_in(messages, CODEC.decode)[0]
+                self.requests += requests_in(messages, CODEC.decode, len(messages) * MANY).requests
         return self.requests[before:]
 
     def holds(self, number: int) -> bool:

@@ -10,6 +10,7 @@ from kafka import KafkaConsumer, TopicPartition
 from sqlalchemy import select
 
 from plumbing import kafka
+from schemas.bundles import MANY
 from schemas.config.kafka import KafkaConfig
 from schemas.events import Event, OriginalRecord, ReplayRequest, Resolution
 from sink.sending import NOTED_AFTER_US, REST_US, Sending
@@ -89,9 +90,9 @@ def requests(bootstrap: str, topic: str) -> list[ReplayRequest]:
         for messages in consumer.poll(200).values():
             found += messages
     consumer.close()
-    asked, strange = requests_in(found, CODEC.decode)
-    assert strange == 0
-    return asked
+    asked = requests_in(found, CODEC.decode, len(found) * MANY)
+    assert asked.strange == 0
+    return asked.requests
 
 
 def messages_in(bootstrap: str, topic: str) -> int:
