@@ -88,10 +88,15 @@ def _section(rounds: Sequence[_Round], records: int, topic: Topic) -> list[str]:
             f"| {max(each.peak_mb for each in rounds):.0f} |"
         ),
         "",
-        f"- {'reached' if alone >= WANTED else 'MISSED'}: rate of the worker's replays to its changes = {alone:.2f} (wanted: at least {WANTED:g})",
-        f"- rate of the whole job to the worker's changes = {job:.2f}",
+        _goal("the worker's replays", alone),
+        _goal("the whole job", job),
         "",
     ]
+
+
+def _goal(what: str, found: float) -> str:
+    reached = "reached" if found >= WANTED else "MISSED"
+    return f"- {reached}: rate of {what} to the worker's changes = {found:.2f} (wanted: at least {WANTED:g})"
 
 
 def _worker_alone(ground: Ground, topic: Topic, target: Target, records: int) -> float:

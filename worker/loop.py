@@ -138,9 +138,11 @@ class Loop:
             self._commit(number, done)
             self._hold(runner, done)
         self._decode(runner)
+        starts = runner.next is not None
         runner.start_next()
-        # what was left of the messages is decoded while the lane works
-        self._decode(runner)
+        if starts and runner.next is None:
+            # what was left of the messages is decoded while the lane works
+            self._decode(runner)
 
     def _make_room(self) -> None:
         """Have polled only what there is room for."""
