@@ -4,11 +4,22 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from schemas.events import Bundle, Event, ReplayBundle, ReplayRequest, ResolvedBundle, event_key, sharing
+from schemas.events import (
+    Bundle,
+    Event,
+    Position,
+    ReplayBundle,
+    ReplayRequest,
+    ResolvedBundle,
+    SyncResolved,
+    event_key,
+)
 
 # fewer go alone, each under its own key; more would be much for whoever takes a batch of them
 FEW = 10
 MANY = 500
+# every topic takes so large a message unless it was told to take less
+LARGEST_BYTES = 256 << 10
 # of what a bundle says of an event, beside its texts and its original
 _OTHER_BYTES = 200
 
@@ -27,7 +38,7 @@ def in_bundles(
     """Yield events alone or in bundles of at most so many bytes; those of a partition that share a bundle keep their order."""
     groups: dict[Any, list[Any]] = {}
     for each in events:
-        shared = sharing(each)
+        shared = _sharing(each)
         if shared is None:
             yield each
         else:
@@ -38,6 +49,33 @@ def in_bundles(
                 yield from portion
             else:
                 yield Placed(kind(tuple(portion)), partition)
+
+
+def _sharing(event: Event) -> tuple[object, ...] | None:
+    """Return what all events of a bundle have in common; None where an event goes alone."""
+    match event:
+        case ReplayRequest(corrections=None):
+            return (
+                ReplayBundle,
+                event.mapping,
+                event.direction,
+                event.decision,
+                event.scheduled,
+                event.position.topic,
+            )
+        case SyncResolved(position=Position(topic=topic)):
+            return (
+                ResolvedBundle,
+                event.mapping,
+                event.direction,
+                event.how,
+                event.outcome,
+                topic,
+                event.resolved_at,
+                event.worker,
+            )
+        case _:
+            return None
 
 
 def events_in(found: Event | Bundle) -> Sequence[Event]:

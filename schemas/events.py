@@ -188,46 +188,19 @@ Event = SyncFailed | SyncResolved | SyncProgress | ReplayRequest
 
 @dataclass(frozen=True, slots=True)
 class ResolvedBundle:
-    """Failures that are over, which travel together: alike in what `sharing` says, and with a position each."""
+    """Failures that are over, which travel together: of one mapping, one way and one source topic, and with a position each."""
 
     events: tuple[SyncResolved, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class ReplayBundle:
-    """Requests to replay that travel together: alike in what `sharing` says, and without corrections."""
+    """Requests to replay that travel together: of one mapping, one decision and one source topic, and without corrections."""
 
     events: tuple[ReplayRequest, ...]
 
 
 Bundle = ResolvedBundle | ReplayBundle
-
-
-def sharing(event: Event) -> tuple[object, ...] | None:
-    """Return what all events of a bundle have in common; None where an event goes alone."""
-    match event:
-        case ReplayRequest(corrections=None):
-            return (
-                ReplayBundle,
-                event.mapping,
-                event.direction,
-                event.decision,
-                event.scheduled,
-                event.position.topic,
-            )
-        case SyncResolved(position=Position(topic=topic)):
-            return (
-                ResolvedBundle,
-                event.mapping,
-                event.direction,
-                event.how,
-                event.outcome,
-                topic,
-                event.resolved_at,
-                event.worker,
-            )
-        case _:
-            return None
 
 
 def record_key(mapping: str, direction: str, record_id: str) -> bytes:

@@ -15,8 +15,8 @@ from kafka import KafkaProducer
 from kafka.errors import KafkaError, MessageSizeTooLargeError, RecordListTooLargeError
 from kafka.future import Future
 
-from plumbing.partitioner import partition_of
-from schemas.bundles import FEW, Placed, in_bundles
+from plumbing.partitioner import placing
+from schemas.bundles import FEW, LARGEST_BYTES, Placed, in_bundles
 from schemas.codec import Codec
 from schemas.events import ReplayBundle, ReplayRequest, event_key
 from sink.foreign.sending import NOT_TAKEN
@@ -36,8 +36,6 @@ ANSWERED_WITHIN_MS = 10_000
 REST_US = 60_000_000
 # that many requests were sent is noted after so long, as most of them are answered by then: the answer says as much
 NOTED_AFTER_US = 20_000_000
-# a message that every topic takes unless it was told to take less; then its requests go one by one
-_BUNDLE_BYTES = 256 << 10
 _RECOVERED_AT_ONCE = 10_000
 # the clock of a broker that stamps messages itself may be behind
 _CLOCKS_DIFFER_BY_US = 120_000_000
@@ -166,10 +164,10 @@ class Sending:
         if len(others.requests) < FEW:
             return others.split()
         try:
-            partitions = sorted(self.producer.partitions_for(others.topic))
+            partition_of = placing(self.producer, others.topic)
         except KafkaError:
             return others.split()  # it is gone again, as each of them tells
-        bundled = in_bundles(others.requests, lambda key: partition_of(key, partitions), _BUNDLE_BYTES)
+        bundled = in_bundles(others.requests, partition_of, LARGEST_BYTES)
         loads = []
         for each in bundled:
             match each:

@@ -9,15 +9,14 @@ from kafka.errors import KafkaError, MessageSizeTooLargeError
 from kafka.producer.future import FutureRecordMetadata
 from structlog.typing import FilteringBoundLogger
 
-from plumbing.partitioner import partition_of
-from schemas.bundles import FEW, Placed, in_bundles
+from plumbing.partitioner import placing
+from schemas.bundles import FEW, LARGEST_BYTES, Placed, in_bundles
 from schemas.events import FAILURE_HEADER, REPLAY_HEADER, Bundle, Event, SyncFailed, SyncResolved, event_key
 from worker.report import fit
 
 ACKNOWLEDGE_TIMEOUT_S = 30.0
 DEFAULT_LIMIT_BYTES = 1_000_000
 SMALLEST_LIMIT_BYTES = 8 << 10
-_BUNDLE_BYTES = 256 << 10
 _WAIT_S = 2.0
 
 
@@ -59,10 +58,9 @@ class ErrorsTopic:
         """Return events as they travel: many of a partition in one message."""
         if len(events) < FEW:
             return events
-        partitions = sorted(self._producer.partitions_for(self._topic))
         # of a topic that takes little nobody knows how little
-        room = min(self._limit_bytes // 2, _BUNDLE_BYTES) if self._limit_bytes > SMALLEST_LIMIT_BYTES else 0
-        return in_bundles(events, lambda key: partition_of(key, partitions), room)
+        room = min(self._limit_bytes // 2, LARGEST_BYTES) if self._limit_bytes > SMALLEST_LIMIT_BYTES else 0
+        return in_bundles(events, placing(self._producer, self._topic), room)
 
     def _send(self, event: Event | Placed) -> FutureRecordMetadata:
         if isinstance(event, Placed):

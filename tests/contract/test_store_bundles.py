@@ -6,12 +6,11 @@ from dataclasses import replace
 from schemas.events import Resolution, SyncFailed, SyncResolved
 from sink.reimport import Reimported, reimport
 from sink.states import State, Verdict
-from sink.store.quarantine import read_quarantine
 from sink.store.replays import read_verdicts
 from sink.store.store import Store
-from sink.store.tables import quarantine
+from tests.contract.quarantined import in_quarantine, newer, understood
 from tests.contract.stored import NOW, entries, ingest, replayed, request, told
-from tests.sink_events import CODEC, KafkaRecord, bundle, failed, record, resolved
+from tests.sink_events import CODEC, bundle, failed, record, resolved
 
 NUMBER = 12
 
@@ -26,24 +25,6 @@ def ends(some: Sequence[SyncFailed]) -> list[SyncResolved]:
 
 def states(store: Store) -> dict[str, State]:
     return {entry.record_id: entry.state for entry in entries(store)}
-
-
-def in_quarantine(store: Store) -> list[int]:
-    with store.reading() as connection:
-        return [message.offset for message in read_quarantine(connection, limit=100)]
-
-
-def newer(message: KafkaRecord) -> KafkaRecord:
-    """The message as a program wrote it whose schema nobody here knows."""
-    assert message.value is not None
-    return replace(message, value=message.value[:2] + bytes(8) + message.value[10:])
-
-
-def understood(store: Store, message: KafkaRecord) -> None:
-    """Have a message in quarantine be readable, as after an upgrade."""
-    with store.writing() as connection:
-        mine = quarantine.c.position == message.offset
-        connection.execute(quarantine.update().where(mine).values(value=message.value))
 
 
 def test_bundle_ends_all_its_failures(store: Store) -> None:

@@ -1,7 +1,6 @@
 """Messages in quarantine and what ends their failures, on PostgreSQL and on SQLite."""
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 import pytest
 
@@ -11,22 +10,9 @@ from sink.store.positions import start_anew
 from sink.store.quarantine import read_quarantine
 from sink.store.store import Store
 from sink.store.tables import quarantine
+from tests.contract.quarantined import in_quarantine, newer, understood
 from tests.contract.stored import NOW, TOPIC, entries, ingest, only
 from tests.sink_events import CODEC, KafkaRecord, failed, record, resolved
-
-
-def newer(message: KafkaRecord) -> KafkaRecord:
-    """The message as a program wrote it whose schema nobody here knows."""
-    assert message.value is not None
-    return replace(message, value=message.value[:2] + bytes(8) + message.value[10:])
-
-
-def understood(store: Store, *messages: KafkaRecord) -> None:
-    """Have these messages in quarantine be readable, as after an upgrade."""
-    with store.writing() as connection:
-        for message in messages:
-            mine = quarantine.c.position == message.offset
-            connection.execute(quarantine.update().where(mine).values(value=message.value))
 
 
 def refused(store: Store, message: KafkaRecord) -> None:
@@ -34,11 +20,6 @@ def refused(store: Store, message: KafkaRecord) -> None:
     with store.writing() as connection:
         mine = quarantine.c.position == message.offset
         connection.execute(quarantine.update().where(mine).values(value=message.value, newer=False))
-
-
-def in_quarantine(store: Store) -> list[int]:
-    with store.reading() as connection:
-        return [message.offset for message in read_quarantine(connection, limit=100)]
 
 
 def states(store: Store) -> list[State]:

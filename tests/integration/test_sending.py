@@ -18,6 +18,7 @@ from sink.states import Action, State
 from sink.store import tables
 from sink.store.entries import Replay, read_replays
 from sink.store.migrate import upgrade
+from sink.store.replays import CLAIM_HOLDS_US
 from sink.store.store import Store, open_store
 from sink.store.transitions import Moved, close_by_hand
 from tests.conftest import CreateTopic
@@ -36,11 +37,14 @@ class Outbox:
     store: Store
     bootstrap: str
     now_us: int = NOW
+    sent_already: frozenset[str] = frozenset()
 
     def __post_init__(self) -> None:
         config = KafkaConfig.model_validate({"bootstrap": self.bootstrap, "group": "erp-crm"})
         self.producer = kafka.producer(config, max_block_ms=300, max_request_size=30_000)
-        self.sending = Sending(self.store, self.producer, CODEC, lambda *_: frozenset(), lambda: self.now_us)
+        self.sending = Sending(
+            self.store, self.producer, CODEC, lambda *_: self.sent_already, lambda: self.now_us
+        )
 
     def asked(self, *events: Event) -> None:
         """Have replays of these failures asked for."""
@@ -53,6 +57,10 @@ class Outbox:
         asks = replace(request(), claims=True)
         steps = replayed(self.store, *(entry.id for entry in entries(self.store)), asks=asks)
         return [step.replay_id for step in steps if isinstance(step, Moved) and step.replay_id is not None]
+
+    def rename(self, table: str, name: str) -> None:
+        with self.store.engine.begin() as connection:
+            connection.exec_driver_sql(f"alter table {table} rename to {name}")
 
     def sent(self) -> list[int | None]:
         """Return when each replay was sent, as it is noted in the store."""
@@ -218,6 +226,20 @@ def test_what_was_sent_is_noted_when_the_sink_ends(
     assert outbox.sent() == [None]
     outbox.sending.close()
     assert outbox.sent() == [NOW]
+
+
+def test_sink_ends_though_its_store_is_away_and_what_was_sent_is_found_in_the_topic(
+    outbox: Outbox, topic: CreateTopic, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sink.sending.AT_ONCE", 1)
+    outbox.sending.send_claimed(outbox.claimed(failed(replay_topic=topic("erp-crm.replay"))), NOW)
+    outbox.rename("instep_replay", "away")
+    outbox.sending.close()
+    outbox.rename("away", "instep_replay")
+    outbox.now_us += CLAIM_HOLDS_US + 1
+    outbox.sent_already = frozenset({outbox.replay().id})
+    assert outbox.sending.recover()["found"] == 1
+    assert outbox.sent() == [outbox.now_us]
 
 
 def test_claimed_requests_that_their_topic_does_not_take_are_given_back(

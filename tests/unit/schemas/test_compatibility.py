@@ -10,20 +10,11 @@ from typing import Any
 
 import pytest
 
-from schemas.avro_schemas import parse_plain, schema_text, versions
+from schemas.avro_schemas import EVENT_NAMES, parse_plain, schema_text, versions
 from schemas.framing import single_object_prefix
 from tests.unit.schemas.compatibility import breaks
 
-NAMES = (
-    "RecordChange",
-    "TypedRecordChange",
-    "SyncFailed",
-    "SyncResolved",
-    "SyncProgress",
-    "ReplayRequest",
-    "ResolvedBundle",
-    "ReplayBundle",
-)
+NAMES = ("RecordChange", "TypedRecordChange", *EVENT_NAMES)
 
 # What is in use is never edited: messages and registries hold these fingerprints.
 IN_USE = {
