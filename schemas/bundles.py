@@ -12,7 +12,7 @@ from schemas.events import (
     ReplayRequest,
     ResolvedBundle,
     SyncResolved,
-    event_key,
+    record_key,
 )
 
 # fewer go alone, each under its own key; more would be much for whoever takes a batch of them
@@ -33,22 +33,27 @@ class Placed:
 
 
 def in_bundles(
-    events: Iterable[Event], partition_of: Callable[[bytes], int], most_bytes: int
+    events: Iterable[Event], partitions_of: Callable[[Sequence[bytes]], Sequence[int]], most_bytes: int
 ) -> Iterator[Event | Placed]:
-    """Yield events alone or in bundles of at most so many bytes; those of a partition that share a bundle keep their order."""
-    groups: dict[Any, list[Any]] = {}
+    """Yield events alone or in bundles of at most so many bytes; those of a partition that share a bundle keep their order.
+
+    `partitions_of` tells the partition of each of many keys.
+    """
+    alike: dict[Any, list[Any]] = {}
     for each in events:
         shared = _sharing(each)
         if shared is None:
             yield each
         else:
-            groups.setdefault((partition_of(event_key(each)), *shared), []).append(each)
-    for (partition, kind, *_), group in groups.items():
-        for portion in _portions(group, most_bytes):
-            if len(portion) < FEW:
-                yield from portion
-            else:
-                yield Placed(kind(tuple(portion)), partition)
+            alike.setdefault(shared, []).append(each)
+    for (kind, mapping, direction, *_), group in alike.items():
+        partitions = partitions_of([record_key(mapping, direction, each.record_id) for each in group])
+        for partition, placed in _by_partition(group, partitions).items():
+            for portion in _portions(placed, most_bytes):
+                if len(portion) < FEW:
+                    yield from portion
+                else:
+                    yield Placed(kind(tuple(portion)), partition)
 
 
 def _sharing(event: Event) -> tuple[object, ...] | None:
@@ -76,6 +81,13 @@ def _sharing(event: Event) -> tuple[object, ...] | None:
             )
         case _:
             return None
+
+
+def _by_partition(events: Iterable[Any], partitions: Iterable[int]) -> dict[int, list[Any]]:
+    placed: dict[int, list[Any]] = {}
+    for each, partition in zip(events, partitions, strict=True):
+        placed.setdefault(partition, []).append(each)
+    return placed
 
 
 def events_in(found: Event | Bundle) -> Sequence[Event]:

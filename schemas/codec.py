@@ -8,6 +8,7 @@ from typing import Any
 from fastavro import schemaless_reader, schemaless_writer
 
 from schemas.avro_schemas import EVENT_NAMES, parse_logical, parse_plain, schema_text, versions
+from schemas.bundle_items import EMPTY, bundled_requests, bundled_resolutions
 from schemas.event_fields import MAKE, Fields, UnknownWordError, event_fields
 from schemas.events import (
     Bundle,
@@ -86,9 +87,16 @@ class Codec:
         """Return the bytes of an event or a bundle of them; text that UTF-8 cannot hold is written with backslashes."""
         fields = event_fields(event)
         try:
-            return self._write(type(event), fields)
+            written = self._write(type(event), fields)
         except UnicodeEncodeError:
-            return self._write(type(event), _writable(fields))
+            written = self._write(type(event), _writable(fields))
+        match event:
+            case ResolvedBundle(events):
+                return written.removesuffix(EMPTY) + bundled_resolutions(events)
+            case ReplayBundle(events):
+                return written.removesuffix(EMPTY) + bundled_requests(events)
+            case _:
+                return written
 
     def decode(self, data: bytes) -> Event | Bundle | Unreadable:
         """Return the event or the bundle; whatever else the bytes are, what is wrong with them. Raises only what the registry does."""

@@ -35,7 +35,7 @@ _MICROSECOND = timedelta(microseconds=1)
 
 
 def event_fields(event: Event | Bundle) -> Fields:
-    """Return the fields of an event, or of a bundle of them, as Avro writes them."""
+    """Return the fields of an event as Avro writes them; of a bundle, which ends with its events, all but these."""
     match event:
         case ResolvedBundle(events):
             return _resolved_bundle_fields(events)
@@ -125,25 +125,12 @@ def _replay_fields(event: ReplayRequest) -> Fields:
 
 
 def _resolved_bundle_fields(events: Sequence[SyncResolved]) -> Fields:
-    shared, failures = events[0], []
-    for each in events:
-        place = each.position
-        if place is None:
-            raise ValueError("what has no position travels alone")
-        failures.append(
-            {
-                "failure_id": each.failure_id,
-                "record_id": each.record_id,
-                "replay_id": each.replay_id,
-                "partition": place.partition,
-                "offset": place.offset,
-                "timestamp_ms": place.timestamp_ms,
-            }
-        )
+    """Return what the events of a bundle share; they themselves are written by schemas.bundle_items."""
+    shared = events[0]
     fields = _resolved_fields(shared)
     return {name: fields[name] for name in _OF_ALL_RESOLVED} | {
         "topic": "" if shared.position is None else shared.position.topic,
-        "failures": failures,
+        "failures": [],
     }
 
 
@@ -155,18 +142,7 @@ def _replay_bundle_fields(events: Sequence[ReplayRequest]) -> Fields:
         "decision": shared.decision.value,
         "scheduled": shared.scheduled,
         "topic": shared.position.topic,
-        "requests": [
-            {
-                "replay_id": each.replay_id,
-                "failure_id": each.failure_id,
-                "record_id": each.record_id,
-                "partition": each.position.partition,
-                "offset": each.position.offset,
-                "timestamp_ms": each.position.timestamp_ms,
-                "original": _optional("instep.OriginalRecord", each.original, _original_fields),
-            }
-            for each in events
-        ],
+        "requests": [],
     }
 
 
@@ -292,25 +268,11 @@ def _replay_bundle(
     )
 
 
-def _values(*values: Any) -> tuple[Any, ...]:
-    return values
-
-
 def _word(words: type[_W], word: str) -> _W:
     try:
         return words(word)
     except ValueError:
         raise UnknownWordError from None
-
-
-def _header(name: str, value: bytes | None) -> tuple[str, bytes | None]:
-    return name, value
-
-
-def _original(
-    key: bytes | None, value: bytes | None, headers: list[tuple[str, bytes | None]]
-) -> OriginalRecord:
-    return OriginalRecord(key, value, tuple(headers))
 
 
 def _micros(instant: datetime) -> int:
@@ -333,11 +295,12 @@ MAKE: Mapping[str, Callable[..., Any]] = {
     "instep.ReplayRequest": _replay,
     "instep.ResolvedBundle": _resolved_bundle,
     "instep.ReplayBundle": _replay_bundle,
-    "instep.BundledResolution": _values,
-    "instep.BundledRequest": _values,
+    "instep.BundledResolution": tuple,
+    "instep.BundledRequest": tuple,
     "instep.RecordReference": RecordReference,
     "instep.Position": Position,
-    "instep.OriginalRecord": _original,
-    "instep.Header": _header,
+    "instep.OriginalRecord": OriginalRecord,
+    "instep.Header": tuple,
+    "instep.Header[]": tuple,
     "timestamp-micros": _instant,
 }

@@ -164,10 +164,10 @@ class Sending:
         if len(others.requests) < FEW:
             return others.split()
         try:
-            partition_of = placing(self.producer, others.topic)
+            partitions_of = placing(self.producer, others.topic)
         except KafkaError:
             return others.split()  # it is gone again, as each of them tells
-        bundled = in_bundles(others.requests, partition_of, LARGEST_BYTES)
+        bundled = in_bundles(others.requests, partitions_of, LARGEST_BYTES)
         loads = []
         for each in bundled:
             match each:

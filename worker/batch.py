@@ -170,7 +170,8 @@ def _for_request(change: Change | None, message: Message, request: ReplayRequest
     if change is None:
         return Broken((), message, Fault("original_gone"), request)
     if isinstance(change, Candidate):
-        return change._replace(replay=request)
+        # not _replace, which takes three times as long
+        return Candidate(*change[:6], request, change.lacks)
     return Broken(change.key, change.message, change.fault, request)
 
 
@@ -211,9 +212,13 @@ def _rounds(mapping: MappingPlan, changes: list[Change], *, alone: bool) -> Sequ
 
 def in_rounds(changes: Iterable[Change]) -> list[list[Change]]:
     """Return changes in rounds: in each a record, and a target key, stands once; the order of each is kept."""
+    every = list(changes)
+    targets = [each.target_key for each in every if isinstance(each, Candidate)]
+    if every and len(set(map(record_of, every))) == len(every) and len(set(targets)) == len(targets):
+        return [every]
     turns: dict[object, int] = {}
     rounds: list[list[Change]] = []
-    for each in changes:
+    for each in every:
         names = _names(each)
         turn = max(turns.get(name, 0) for name in names)
         for name in names:

@@ -4,7 +4,7 @@ from datetime import datetime
 from enum import Enum
 from typing import Literal, NamedTuple
 
-from schemas.events import Decision, Position
+from schemas.events import Decision, Position, ReplayRequest
 from worker.message import position_of
 from worker.translate import Broken, Candidate
 
@@ -59,6 +59,8 @@ def decide(
     replay = change.replay
     if failure is None:
         return Verdict.SUPERSEDED if replay is not None else Verdict.PARK if parked else Verdict.WRITE
+    if replay is not None and replay.failure_id == failure.failure_id:
+        return _verdict_of(replay)
     behind = position_of(change.message).against(failure.position)
     if behind is not None and behind < 0:
         return Verdict.SUPERSEDED
@@ -67,6 +69,8 @@ def decide(
         # of what cannot be read nobody knows whether it brings what is parked
         brings_all = isinstance(change, Candidate) or change.carries or not parked
         return Verdict.WRITE if behind == 0 or (replaces and brings_all) else Verdict.PARK
-    if behind is None and replay.failure_id != failure.failure_id:
-        return Verdict.SUPERSEDED
+    return Verdict.SUPERSEDED if behind is None else _verdict_of(replay)
+
+
+def _verdict_of(replay: ReplayRequest) -> Verdict:
     return Verdict.DROP if replay.decision is Decision.DROP else Verdict.WRITE

@@ -98,7 +98,8 @@ def settle(
     following: bool = False,
 ) -> Settled | Refused:
     """Settle changes of one mapping, no two of the same record; `following` when they are parked ones whose turn it is."""
-    with effects.state.lock(mapping.name, map(record_of, changes)) as locked:
+    replayed = all(each.replay is not None for each in changes)
+    with effects.state.lock(mapping.name, map(record_of, changes), failed=replayed) as locked:
         # the lock may have come late: what was told to let go meanwhile writes no more
         effects.wait(0)
         work = _judge(mapping, changes, locked, frozenset() if following else locked.parked)
@@ -303,19 +304,16 @@ def _answers(
 ) -> list[Event]:
     """Return what is to be said of failures that are over and of replays that came too late."""
 
+    mapping, direction, worker = work.mapping.name, work.mapping.direction, reporter.worker
+
     def resolved(change: Change, failure: str, how: Resolution, done: Outcome | None) -> SyncResolved:
-        return SyncResolved(
-            failure_id=failure,
-            mapping=work.mapping.name,
-            direction=work.mapping.direction,
-            record_id=record_of(change),
-            how=how,
-            outcome=done,
-            replay_id=change.replay.replay_id if change.replay is not None else None,
-            position=position_of(change.message),
-            resolved_at=now,
-            worker=reporter.worker,
+        replay = change.replay
+        replay_id, position = (
+            (None, position_of(change.message)) if replay is None else (replay.replay_id, replay.position)
         )
+        # by position, as one is made for each replay
+        about = (failure, mapping, direction, record_of(change))
+        return SyncResolved(*about, how, done, replay_id, position, now, worker)
 
     answers: list[Event] = [
         resolved(each, failure.failure_id, _how(each, verdict), outcome if verdict is Verdict.WRITE else None)

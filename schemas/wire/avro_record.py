@@ -32,7 +32,7 @@ def compile_record(
 ) -> Callable[[bytes, int], tuple[Any, int]]:
     """Return `(data, at) -> (row, next)`; `called` are `read_long` and `read_size`, for values longer than most.
 
-    A row is a dictionary by the names of the fields, or what `make` makes of the values in their order.
+    A row is a dictionary by the names of the fields, or what `make` makes of the values in their order, with `tuple` they themselves.
     """
     lines = ["def read_record(data, at):"]
     members = {}
@@ -46,6 +46,8 @@ def compile_record(
     if make is None:
         listed = ", ".join(f"{name!r}: {value}" for name, value in members.items())
         lines.append(f"    return {{{listed}}}, at")
+    elif make is tuple:
+        lines.append(f"    return ({''.join(f'{value}, ' for value in members.values())}), at")
     elif (setters := _setters(make, list(members))) is not None:
         known |= {"new": object.__new__} | {f"set_{value}": setters[name] for name, value in members.items()}
         lines.append("    made = new(make)")

@@ -26,7 +26,8 @@ _read_float32: Final = struct.Struct("<f").unpack_from
 _read_float64: Final = struct.Struct("<d").unpack_from
 
 
-# What records become, by their full names, of the values of all their fields in order; and values of logical types, by theirs.
+# What records become, by their full names, of the values of all their fields in order; values of logical types, by theirs; and
+# arrays of records, by the records' names and "[]": it must be nothing that changes, as it may be given out several times.
 Make = Mapping[str, Callable[..., Any]]
 
 
@@ -174,7 +175,9 @@ class _Compiler:
                 self._named[name] = schema
                 return _enum(schema["symbols"]) if schema["type"] == "enum" else _fixed(schema["size"])
             case {"type": "array", "items": items}:
-                return _array(self.read(items))
+                read = _array(self.read(items))
+                make = self._make.get(f"{_name_of(items)}[]")
+                return read if make is None else _shared(read, make)
             case {"type": "map", "values": values}:
                 return _map(self.read(values))
             case {"type": inner, "logicalType": str() as kind} if kind in self._make:
@@ -263,6 +266,23 @@ def _made(read: Read, make: Callable[[Any], Any]) -> Read:
         return make(value), at
 
     return read_made
+
+
+def _shared(read: Read, make: Callable[[Any], Any]) -> Read:
+    """Return what does not read the same bytes again that it read the time before: headers, say, which are those of most messages."""
+    known: tuple[bytes, Any] = (b"", None)
+
+    def read_shared(data: bytes, at: int) -> tuple[Any, int]:
+        nonlocal known
+        last, made = known
+        if last and data.startswith(last, at):
+            return made, at + len(last)
+        value, end = read(data, at)
+        made = make(value)
+        known = (data[at:end], made)
+        return made, end
+
+    return read_shared
 
 
 def _optional(null: int, other: int, read: Read) -> Read:

@@ -92,18 +92,19 @@ class StateStore:
         self._few_open = self._select_few_open()
 
     @contextmanager
-    def lock(self, mapping: str, records: Iterable[str]) -> Iterator["Locked"]:
+    def lock(self, mapping: str, records: Iterable[str], *, failed: bool = False) -> Iterator["Locked"]:
         """Yield what is open among these records, each such record locked against every other worker until the block ends.
 
         A lock that this store holds already is not taken again. `records` is gone through only where the mapping has
-        anything open or parked at all.
+        anything open or parked at all. Of records that have all `failed`, as far as one knows, it is not asked which are to be locked.
         """
-        record_ids = self._concerned(mapping, records)
+        record_ids = set(records) if failed else self._concerned(mapping, records)
         hashes = [_hash(each) for each in record_ids]
         if self._engine.dialect.name != "postgresql":
             yield self._found(mapping, record_ids, hashes)
             return
-        touched = {(mapping, each) for each in self._touched(mapping, record_ids, hashes)}
+        concerned = record_ids if failed else self._touched(mapping, record_ids, hashes)
+        touched = {(mapping, each) for each in concerned}
         taken = touched - self._held
         if not taken:
             yield self._found(mapping, record_ids, hashes) if touched else _NOTHING

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from kafka.partitioner import DefaultPartitioner
 from kafka.partitioner import murmur2 as of_client
 
-from plumbing.partitioner import KeyPartitioner, murmur2
+from plumbing.partitioner import KeyPartitioner, murmur2, murmur2_of_each
 
 
 class Cluster:
@@ -36,6 +36,11 @@ def chosen(by: Any, key: bytes | None, partitions: set[int]) -> Any:
 @given(st.binary(max_size=100))
 def test_a_key_has_the_hash_that_the_client_gives_it(key: bytes) -> None:
     assert murmur2(key) == of_client(key)
+
+
+@given(st.lists(st.binary(max_size=40) | st.binary(min_size=8, max_size=9), max_size=30))
+def test_each_of_many_keys_has_the_hash_that_the_client_gives_it(keys: list[bytes]) -> None:
+    assert murmur2_of_each(keys) == [of_client(key) for key in keys]
 
 
 @given(st.binary(max_size=40), st.sets(st.integers(0, 40), min_size=1))
