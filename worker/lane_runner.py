@@ -76,6 +76,11 @@ class LaneRunner:
         return self.next is not None or bool(self.polled)
 
     @property
+    def must_end_first(self) -> bool:
+        """Whether messages wait for a batch that is being settled, with nothing in its way."""
+        return self.full and self.busy and self.lane.paused is None
+
+    @property
     def far_behind(self) -> bool:
         """Whether so much waits that even replays have to; a message may hold hundreds of them."""
         waiting = self.polled

@@ -82,8 +82,7 @@ class Loop:
             drained = is_drained is not None and self.is_idle and is_drained(self)
             if drained:
                 break
-            busy = any(runner.busy for runner in self.runners)
-            messages = self._poll(BUSY_POLL_MS if busy else POLL_TIMEOUT_MS)
+            messages = self._poll(self._poll_timeout_ms())
             self.on_poll()
             self._hand_out(messages)
         self._finish()
@@ -99,6 +98,12 @@ class Loop:
             self.stop.wait(timeout_ms / 1000)
             return []
         return [message for messages in polled.values() for message in messages]
+
+    def _poll_timeout_ms(self) -> int:
+        """Return how long to wait for messages: not at all while they wait for a lane, whose end is waited for then."""
+        if any(runner.must_end_first for runner in self.runners):
+            return 0
+        return BUSY_POLL_MS if any(runner.busy for runner in self.runners) else POLL_TIMEOUT_MS
 
     @property
     def is_idle(self) -> bool:
@@ -131,7 +136,7 @@ class Loop:
 
     def _collect(self, number: int, runner: LaneRunner) -> None:
         """Commit what a lane has settled, and start what waits."""
-        if runner.full and runner.busy and runner.lane.paused is None:
+        if runner.must_end_first:
             runner.wait(LANE_PATIENCE_S)
         done = runner.take_done()
         if done is not None:

@@ -25,9 +25,9 @@ from sqlalchemy import table as sql_table
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import DBAPIError
 
-from plumbing.database import among
+from plumbing.database import among, filtered
 
-__all__ = ["Row", "among", "insert_of", "insert_rows", "update_rows", "upsert_rows"]
+__all__ = ["Row", "among", "filtered", "insert_of", "insert_rows", "update_rows", "upsert_rows"]
 
 Row = Sequence[Any]
 

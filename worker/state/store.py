@@ -5,6 +5,7 @@ workers the row of an open failure is guarded by a lock on its record, held whil
 """
 
 import hashlib
+from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -32,7 +33,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects import postgresql, sqlite
 
-from plumbing.database import READ_ONLY, among
+from plumbing.database import READ_ONLY, among, filtered
 from schemas.events import OriginalRecord, Position
 from worker.decide import OpenFailure
 from worker.message import Message, StoredMessage, stored
@@ -87,7 +88,7 @@ class StateStore:
         self._max_parked_changes = max_parked_changes
         self._engine = engine
         self._group = group
-        self._held: set[tuple[str, str]] = set()
+        self._held: dict[str, set[str]] = defaultdict(set)
         self._insert = postgresql.insert if engine.dialect.name == "postgresql" else sqlite.insert
         self._few_open = self._select_few_open()
 
@@ -103,29 +104,29 @@ class StateStore:
         if self._engine.dialect.name != "postgresql":
             yield self._found(mapping, record_ids, hashes)
             return
-        concerned = record_ids if failed else self._touched(mapping, record_ids, hashes)
-        touched = {(mapping, each) for each in concerned}
-        taken = touched - self._held
+        touched = record_ids if failed else self._touched(mapping, record_ids, hashes)
+        held = self._held[mapping]
+        taken = touched - held
         if not taken:
             yield self._found(mapping, record_ids, hashes) if touched else _NOTHING
             return
         with self._engine.begin() as connection:
             self._take(connection, mapping, taken)
-            self._held |= taken
+            held |= taken
             try:
                 # only now: what was open before the lock may have been resolved by whoever held it
                 yield self._found(mapping, record_ids, hashes)
             finally:
-                self._held -= taken
+                held -= taken
 
-    def _take(self, connection: Connection, mapping: str, records: Collection[tuple[str, str]]) -> None:
+    def _take(self, connection: Connection, mapping: str, records: Collection[str]) -> None:
         """Lock these records, or the whole mapping where they are many; nobody locks one of them meanwhile who goes this way."""
         whole = self._lock_key(mapping)
         if len(records) > _LOCKS_AT_MOST:
             connection.execute(select(func.pg_advisory_xact_lock(whole)))
             return
         connection.execute(select(func.pg_advisory_xact_lock_shared(whole)))
-        connection.execute(_TAKE_EACH, {"keys": sorted(self._lock_key(*each) for each in records)})
+        connection.execute(_TAKE_EACH, {"keys": sorted(self._lock_key(mapping, each) for each in records)})
 
     def _concerned(self, mapping: str, records: Iterable[str]) -> set[str]:
         """Return those of the records that may have anything open or parked: of few it is known which, of many it is asked later."""
@@ -195,7 +196,7 @@ class StateStore:
         with self._engine.begin() as connection:
             # the id of a failure is that of one record's alone, so the two lists need not be looked at in pairs
             records = among(connection, open_failure.c.record_hash, [_hash(each.record_id) for each in over])
-            ids = among(connection, open_failure.c.failure_id, [each.failure_id for each in over])
+            ids = filtered(connection, open_failure.c.failure_id, [each.failure_id for each in over])
             connection.execute(delete(open_failure).where(self._mine(mapping), records, ids))
 
     def park(self, mapping: str, changes: Sequence[tuple[str, Message]]) -> list[Message]:
@@ -340,19 +341,25 @@ class StateStore:
         return int.from_bytes(digest[:8], "big", signed=True)
 
 
+@lru_cache(maxsize=8192)
 def _hash(record_id: str) -> str:
+    # kept, as a batch asks for that of a record several times
     return hashlib.sha256(record_id.encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def _failure(mapping: str, row: Any) -> OpenFailure:
     *told, first_failed_at_us, timestamp_ms, carries = row
-    first_failed_at = _EPOCH + timedelta(microseconds=first_failed_at_us)
-    return OpenFailure._make((mapping, *told, first_failed_at, timestamp_ms, _columns(carries)))
+    # the same few of a mapping stand in most rows
+    return OpenFailure(mapping, *told, _instant(first_failed_at_us), timestamp_ms, _columns(carries))
+
+
+@lru_cache(maxsize=256)
+def _instant(micros: int) -> datetime:
+    return _EPOCH + timedelta(microseconds=micros)
 
 
 @lru_cache(maxsize=256)
 def _columns(text: str) -> frozenset[str]:
-    # the same few of a mapping stand in most rows
     return frozenset(orjson.loads(text))
 
 
