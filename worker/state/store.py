@@ -341,9 +341,7 @@ class StateStore:
         return int.from_bytes(digest[:8], "big", signed=True)
 
 
-@lru_cache(maxsize=8192)
 def _hash(record_id: str) -> str:
-    # kept, as a batch asks for that of a record several times
     return hashlib.sha256(record_id.encode("utf-8", "surrogatepass")).hexdigest()
 
 
