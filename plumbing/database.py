@@ -7,6 +7,7 @@ from typing import Any
 import orjson
 from pydantic import SecretStr
 from sqlalchemy import (
+    BindParameter,
     ColumnElement,
     Connection,
     Dialect,
@@ -38,8 +39,8 @@ _RAISED = "P0001"
 _DRIVERS = {"postgresql": "postgresql+psycopg", "mysql": "mysql+pymysql", "mariadb": "mariadb+pymysql"}
 
 
-class _Texts(UserDefinedType[Iterable[str]]):
-    """PostgreSQL's text[], handed to the driver as one text, which is ten times as fast as a list.
+class Texts(UserDefinedType[Iterable[str]]):
+    """The type of a parameter: PostgreSQL's text[], handed to the driver as one text, which is ten times as fast as a list.
 
     Source: https://www.postgresql.org/docs/current/arrays.html#ARRAYS-IO
     """
@@ -48,9 +49,11 @@ class _Texts(UserDefinedType[Iterable[str]]):
     render_bind_cast = True
 
     def get_col_spec(self, **_kw: Any) -> str:
+        """Return the type's name."""
         return "TEXT[]"
 
     def bind_processor(self, dialect: Dialect) -> Callable[[Any], str]:  # noqa: ARG002  as it is called
+        """Return what makes the text."""
         return _array_text
 
 
@@ -81,26 +84,38 @@ def open_engine(url: str | SecretStr, *, name: str = "instep", **options: Any) -
 
 
 def among(bind: Bind, column: ColumnElement[Any], values: Iterable[str]) -> ColumnElement[bool]:
-    """Return the condition that a text column, which has an index, has one of the values, with one parameter however many they are."""
-    if bind.dialect.name == "postgresql":
-        # not any_, which leaves a cycle around the values
-        return column == func.any(_texts(values), type_=Text)
-    return _among_listed(column, values)
+    """Return the condition that a text column has one of the values, which an index finds, with one parameter however many they are."""
+    return (
+        is_any(column, _texts(values)) if bind.dialect.name == "postgresql" else _among_listed(column, values)
+    )
 
 
 def filtered(bind: Bind, column: ColumnElement[Any], values: Iterable[str]) -> ColumnElement[bool]:
-    """Return the same for a column by which no rows are looked up.
+    """Return the same for a column by which no rows are looked up."""
+    return (
+        is_among(column, _texts(values))
+        if bind.dialect.name == "postgresql"
+        else _among_listed(column, values)
+    )
 
-    As soon as PostgreSQL has one plan for all values of its parameters, it compares each row with each text of an array in turn;
-    a table of them it hashes.
+
+def is_any(column: ColumnElement[Any], texts: BindParameter[Any]) -> ColumnElement[bool]:
+    """Return PostgreSQL's form of `among`, for a parameter with the type Texts."""
+    # not any_, which leaves a cycle around the values
+    return column == func.any(texts, type_=Text)
+
+
+def is_among(column: ColumnElement[Any], texts: BindParameter[Any]) -> ColumnElement[bool]:
+    """Return PostgreSQL's form of `filtered`.
+
+    Once there is one plan for whatever the parameters are, it compares each row with each text of an array in turn; a table of
+    them it hashes.
     """
-    if bind.dialect.name == "postgresql":
-        return column.in_(select(func.unnest(_texts(values), type_=Text)))
-    return _among_listed(column, values)
+    return column.in_(select(func.unnest(texts, type_=Text)))
 
 
-def _texts(values: Iterable[str]) -> ColumnElement[Any]:
-    return bindparam(None, list(values), type_=_Texts())
+def _texts(values: Iterable[str]) -> BindParameter[Any]:
+    return bindparam(None, list(values), type_=Texts())
 
 
 def _among_listed(column: ColumnElement[Any], values: Iterable[str]) -> ColumnElement[bool]:

@@ -59,13 +59,6 @@ def decide(
     replay = change.replay
     if failure is None:
         return Verdict.SUPERSEDED if replay is not None else Verdict.PARK if parked else Verdict.WRITE
-    if (
-        replay is not None
-        and replay.failure_id == failure.failure_id
-        and change.message.offset == failure.offset
-    ):
-        # as nearly always; what follows would find no other verdict, and take five times as long
-        return _verdict_of(replay)
     behind = position_of(change.message).against(failure.position)
     if behind is not None and behind < 0:
         return Verdict.SUPERSEDED
@@ -74,8 +67,11 @@ def decide(
         # of what cannot be read nobody knows whether it brings what is parked
         brings_all = isinstance(change, Candidate) or change.carries or not parked
         return Verdict.WRITE if behind == 0 or (replaces and brings_all) else Verdict.PARK
-    return Verdict.SUPERSEDED if behind is None else _verdict_of(replay)
+    if behind is None and replay.failure_id != failure.failure_id:
+        return Verdict.SUPERSEDED
+    return verdict_of(replay)
 
 
-def _verdict_of(replay: ReplayRequest) -> Verdict:
+def verdict_of(replay: ReplayRequest) -> Verdict:
+    """Return the verdict on a replay of its record's latest failure."""
     return Verdict.DROP if replay.decision is Decision.DROP else Verdict.WRITE

@@ -316,7 +316,7 @@ class Lane:
             ids.add(app_failure_id(app, outage.since, outage.reported, self.reporter))
         self.send([app_works_event(app, each, self.now(), self.reporter) for each in sorted(ids)])
         with suppress(SQLAlchemyError):
-            self.state.forget(ALL_MAPPINGS, left)
+            self.state.forget(ALL_MAPPINGS, {each.record_id: each.failure_id for each in left})
             self.proven.add(app)
         if outage.tries:
             self._resume(app)

@@ -11,6 +11,8 @@ A crash between any two lines is made good by delivering the same changes again.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Protocol
@@ -28,7 +30,7 @@ from schemas.events import (
 from worker.apply import Applied, Jitter, Wait, apply
 from worker.batch import Change, carries
 from worker.connectors.protocol import Connector, Refused
-from worker.decide import OpenFailure, Verdict, decide
+from worker.decide import OpenFailure, Verdict, decide, verdict_of
 from worker.fault import Fault
 from worker.message import Message, position_of
 from worker.plan import MappingPlan
@@ -98,28 +100,39 @@ def settle(
     following: bool = False,
 ) -> Settled | Refused:
     """Settle changes of one mapping, no two of the same record; `following` when they are parked ones whose turn it is."""
-    replayed = all(each.replay is not None for each in changes)
-    with effects.state.lock(mapping.name, map(record_of, changes), failed=replayed) as locked:
+    with _lock(mapping, changes, effects.state) as locked:
         # the lock may have come late: what was told to let go meanwhile writes no more
         effects.wait(0)
         work = _judge(mapping, changes, locked, frozenset() if following else locked.parked)
         applied = _apply(mapping, work.having(Verdict.WRITE), effects)
         if isinstance(applied, Refused):
             return applied
-        settled = _remember_and_report(work, applied, effects, last_chance=last_chance)
+        settled = _remember_and_report(work, locked, applied, effects, last_chance=last_chance)
     return replace(settled, freed=()) if following else settled
+
+
+def _lock(
+    mapping: MappingPlan, changes: Sequence[Change], state: StateStore
+) -> AbstractContextManager[Locked]:
+    requests = [each.replay for each in changes if each.replay is not None]
+    if len(requests) == len(changes):
+        return state.lock_replayed(mapping.name, requests)
+    return state.lock(mapping.name, map(record_of, changes))
 
 
 @dataclass(frozen=True, slots=True)
 class Round:
     """The changes of a round by what is to be done with them; the failures that were open before, by record, and which
     records had parked changes.
+
+    Records are `confirmed` whose failure is the very one that their replay names: it is read only where it fails again.
     """
 
     mapping: MappingPlan
     verdicts: Mapping[Verdict, Sequence[Change]]
     open_failures: Mapping[str, OpenFailure]
     parked: frozenset[str] = frozenset()
+    confirmed: AbstractSet[str] = frozenset()
 
     def having(self, verdict: Verdict) -> Sequence[Change]:
         """Return the changes with a verdict."""
@@ -133,9 +146,12 @@ def _judge(mapping: MappingPlan, changes: Sequence[Change], locked: Locked, behi
     verdicts: dict[Verdict, list[Change]] = {}
     for each in changes:
         record = record_of(each)
-        verdict = decide(each, locked.failures.get(record), mapping.order, parked=record in behind)
+        if each.replay is not None and record in locked.confirmed:
+            verdict = verdict_of(each.replay)
+        else:
+            verdict = decide(each, locked.failures.get(record), mapping.order, parked=record in behind)
         verdicts.setdefault(verdict, []).append(each)
-    return Round(mapping, verdicts, locked.failures, locked.parked)
+    return Round(mapping, verdicts, locked.failures, locked.parked, locked.confirmed)
 
 
 def _overtaken(work: Round, deferred: Sequence[Change]) -> list[str]:
@@ -173,10 +189,15 @@ def _widened(work: Round) -> list[OpenFailure]:
     return widened
 
 
-def _remember_and_report(work: Round, applied: Applied, effects: Effects, *, last_chance: bool) -> Settled:
+def _remember_and_report(
+    work: Round, locked: Locked, applied: Applied, effects: Effects, *, last_chance: bool
+) -> Settled:
     mapping, now = work.mapping, effects.now()
     faulty, deferred = _second_chances(applied.faults, last_chance=last_chance)
     faulty += [(each, each.fault) for each in work.having(Verdict.WRITE) if isinstance(each, Broken)]
+    if faulty or deferred:
+        locked.keep()
+        work = _with_failures_of(work, faulty, effects.state)
     failures = [_open_failure(work, each, fault, now) for each, fault in faulty]
     overtaken = _overtaken(work, deferred)
     effects.state.drop_parked(mapping.name, overtaken)
@@ -191,7 +212,7 @@ def _remember_and_report(work: Round, applied: Applied, effects: Effects, *, las
     unresolved = {failure.record_id for failure in failures} | {record_of(each) for each in deferred}
     over = _over(work, unresolved)
     effects.send([*failed, *_answers(work, over, _only(applied.counts), now, effects.reporter)])
-    effects.state.forget(mapping.name, [failure for _, failure, _ in over])
+    _forget(work, locked, over, effects.state, kept=bool(faulty or deferred))
     # a replay that does not write is a change that is counted already
     superseded = sum(each.replay is None for each in work.having(Verdict.SUPERSEDED))
     new = sum(each.replay is None for each, _ in faulty)
@@ -208,16 +229,44 @@ def _remember_and_report(work: Round, applied: Applied, effects: Effects, *, las
     )
 
 
-def _over(work: Round, unresolved: set[str]) -> list[tuple[Change, OpenFailure, Verdict]]:
-    """Return the changes that ended an open failure, with it and how."""
-    if not work.open_failures:
+def _forget(
+    work: Round, locked: Locked, over: Sequence[tuple[Change, str, Verdict]], state: StateStore, *, kept: bool
+) -> None:
+    """Forget the failures that are over: those that are confirmed with the lock, where they were not kept."""
+    by_record = {record_of(each): failure_id for each, failure_id, _ in over}
+    if kept or not work.confirmed:
+        state.forget(work.mapping.name, by_record)
+        return
+    others = by_record.keys() - work.confirmed
+    state.forget(work.mapping.name, {record: by_record[record] for record in others})
+    locked.forget()
+
+
+def _with_failures_of(work: Round, faulty: Sequence[tuple[Change, Fault]], state: StateStore) -> Round:
+    """Return a round with the failures, too, that were confirmed and not read, of records that failed again."""
+    again = [record for each, _ in faulty if (record := record_of(each)) in work.confirmed]
+    if not again:
+        return work
+    return replace(
+        work, open_failures={**work.open_failures, **state.open_failures(work.mapping.name, again)}
+    )
+
+
+def _over(work: Round, unresolved: set[str]) -> list[tuple[Change, str, Verdict]]:
+    """Return the changes that ended an open failure, with its id and how."""
+    if not work.open_failures and not work.confirmed:
         return []
-    tried = [(each, verdict) for verdict in (Verdict.WRITE, Verdict.DROP) for each in work.having(verdict)]
-    return [
-        (each, work.open_failures[record], verdict)
-        for each, verdict in tried
-        if (record := record_of(each)) in work.open_failures and record not in unresolved
-    ]
+    over: list[tuple[Change, str, Verdict]] = []
+    for verdict in (Verdict.WRITE, Verdict.DROP):
+        for each in work.having(verdict):
+            record = record_of(each)
+            if record in unresolved:
+                continue
+            if each.replay is not None and record in work.confirmed:
+                over.append((each, each.replay.failure_id, verdict))
+            elif (failure := work.open_failures.get(record)) is not None:
+                over.append((each, failure.failure_id, verdict))
+    return over
 
 
 def _apply(mapping: MappingPlan, changes: Sequence[Change], effects: Effects) -> Applied | Refused:
@@ -297,13 +346,12 @@ def _attempt(known: OpenFailure, replay: ReplayRequest | None) -> int:
 
 def _answers(
     work: Round,
-    over: Sequence[tuple[Change, OpenFailure, Verdict]],
+    over: Sequence[tuple[Change, str, Verdict]],
     outcome: Outcome | None,
     now: datetime,
     reporter: Reporter,
 ) -> list[Event]:
     """Return what is to be said of failures that are over and of replays that came too late."""
-
     mapping, direction, worker = work.mapping.name, work.mapping.direction, reporter.worker
 
     def resolved(change: Change, failure: str, how: Resolution, done: Outcome | None) -> SyncResolved:
@@ -316,8 +364,8 @@ def _answers(
         return SyncResolved(*about, how, done, replay_id, position, now, worker)
 
     answers: list[Event] = [
-        resolved(each, failure.failure_id, _how(each, verdict), outcome if verdict is Verdict.WRITE else None)
-        for each, failure, verdict in over
+        resolved(each, failure_id, _how(each, verdict), outcome if verdict is Verdict.WRITE else None)
+        for each, failure_id, verdict in over
     ]
     answers += [
         resolved(each, each.replay.failure_id, Resolution.SUPERSEDED, Outcome.SUPERSEDED)

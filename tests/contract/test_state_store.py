@@ -75,7 +75,7 @@ def test_only_the_latest_failure_of_a_record_is_remembered(state: StateStore) ->
 
 def test_a_failure_that_another_one_followed_is_not_forgotten_with_it(state: StateStore) -> None:
     state.remember([failure("a", attempt=2), failure("b")])
-    state.forget("customers", [failure("a"), failure("b")])
+    state.forget("customers", {each: failure(each).failure_id for each in ("a", "b")})
     assert locked(state, "a", "b") == {"a": failure("a", attempt=2)}
 
 

@@ -5,8 +5,8 @@ workers the row of an open failure is guarded by a lock on its record, held whil
 """
 
 import hashlib
-from collections import defaultdict
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -28,23 +28,20 @@ from sqlalchemy import (
     delete,
     func,
     select,
-    text,
     union_all,
 )
 from sqlalchemy.dialects import postgresql, sqlite
 
-from plumbing.database import READ_ONLY, among, filtered
-from schemas.events import OriginalRecord, Position
+from plumbing.database import READ_ONLY, Texts, among, filtered, is_among, is_any
+from schemas.events import OriginalRecord, Position, ReplayRequest
 from worker.decide import OpenFailure
 from worker.message import Message, StoredMessage, stored
+from worker.state.locks import RecordLocks
 from worker.state.tables import open_failure, parked_change
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 # the records of up to so many open failures are read whole, which is faster than asking for each record of a batch
 _FEW = 1000
-# a batch that touches more open failures locks all of their mapping: PostgreSQL has room for a few thousand locks in all
-_LOCKS_AT_MOST = 256
-_TAKE_EACH = text("select pg_advisory_xact_lock(key) from unnest(cast(:keys as bigint[])) as key")
 # of an open failure, in its order
 _COLUMNS = (
     open_failure.c.record_id,
@@ -62,12 +59,23 @@ MAX_PARKED_RECORDS = 1024
 MAX_PARKED_CHANGES = 1024
 
 
+def _nothing() -> None:
+    """Do nothing: nothing is confirmed."""
+
+
 @dataclass(frozen=True, slots=True)
 class Locked:
-    """What is open among some records: their latest failures, and which of them have parked changes."""
+    """What is open among some records: their latest failures, and which of them have parked changes.
+
+    Records are `confirmed` whose latest failure is the very one that their replay names: that is not read, and it is forgotten
+    with the lock if `forget` is called before. Where one of them is to stay, or be followed by another, `keep` has to be called first.
+    """
 
     failures: Mapping[str, OpenFailure]
     parked: frozenset[str]
+    confirmed: AbstractSet[str] = frozenset()
+    forget: Callable[[], None] = _nothing
+    keep: Callable[[], None] = _nothing
 
 
 _NOTHING = Locked({}, frozenset())
@@ -88,45 +96,42 @@ class StateStore:
         self._max_parked_changes = max_parked_changes
         self._engine = engine
         self._group = group
-        self._held: dict[str, set[str]] = defaultdict(set)
+        self._locks = RecordLocks(engine, group)
         self._insert = postgresql.insert if engine.dialect.name == "postgresql" else sqlite.insert
         self._few_open = self._select_few_open()
+        self._forgetting = self._delete_named()
 
     @contextmanager
-    def lock(self, mapping: str, records: Iterable[str], *, failed: bool = False) -> Iterator["Locked"]:
+    def lock(self, mapping: str, records: Iterable[str]) -> Iterator["Locked"]:
         """Yield what is open among these records, each such record locked against every other worker until the block ends.
 
         A lock that this store holds already is not taken again. `records` is gone through only where the mapping has
-        anything open or parked at all. Of records that have all `failed`, as far as one knows, it is not asked which are to be locked.
+        anything open or parked at all.
         """
-        record_ids = set(records) if failed else self._concerned(mapping, records)
+        record_ids = self._concerned(mapping, records)
         hashes = [_hash(each) for each in record_ids]
-        if self._engine.dialect.name != "postgresql":
-            yield self._found(mapping, record_ids, hashes)
-            return
-        touched = record_ids if failed else self._touched(mapping, record_ids, hashes)
-        held = self._held[mapping]
-        taken = touched - held
-        if not taken:
+        touched = self._touched(mapping, record_ids, hashes) if self._locks.are_needed else record_ids
+        with self._locks.hold(mapping, touched):
+            # only now: what was open before the lock may have been resolved by whoever held it
             yield self._found(mapping, record_ids, hashes) if touched else _NOTHING
-            return
-        with self._engine.begin() as connection:
-            self._take(connection, mapping, taken)
-            held |= taken
-            try:
-                # only now: what was open before the lock may have been resolved by whoever held it
-                yield self._found(mapping, record_ids, hashes)
-            finally:
-                held -= taken
 
-    def _take(self, connection: Connection, mapping: str, records: Collection[str]) -> None:
-        """Lock these records, or the whole mapping where they are many; nobody locks one of them meanwhile who goes this way."""
-        whole = self._lock_key(mapping)
-        if len(records) > _LOCKS_AT_MOST:
-            connection.execute(select(func.pg_advisory_xact_lock(whole)))
-            return
-        connection.execute(select(func.pg_advisory_xact_lock_shared(whole)))
-        connection.execute(_TAKE_EACH, {"keys": sorted(self._lock_key(mapping, each) for each in records)})
+    @contextmanager
+    def lock_replayed(self, mapping: str, requests: Iterable[ReplayRequest]) -> Iterator["Locked"]:
+        """Yield the same for the records of replays, no two of one record: all of them have failed, as far as one knows."""
+        asked = {each.record_id: each for each in requests}
+        with self._locks.hold(mapping, asked.keys()) as connection:
+            if connection is None:
+                yield self._found(mapping, asked.keys(), [_hash(each) for each in asked])
+                return
+            forgotten = connection.begin_nested()
+            named, parked = self._forget_named(connection, mapping, asked)
+            confirmed = {record for record, each in asked.items() if _naming(each) in named}
+            if len(confirmed) < len(named):
+                forgotten.rollback()
+                confirmed = set()
+            failures = self.open_failures(mapping, asked.keys() - confirmed)
+            ends = (connection.commit, forgotten.rollback) if confirmed else ()
+            yield Locked(failures, parked & asked.keys(), confirmed, *ends)
 
     def _concerned(self, mapping: str, records: Iterable[str]) -> set[str]:
         """Return those of the records that may have anything open or parked: of few it is known which, of many it is asked later."""
@@ -160,14 +165,42 @@ class StateStore:
             failed = connection.execute(query).scalars().all()
         return {*failed, *(self.parked_records(mapping) & record_ids)}
 
-    def _found(self, mapping: str, record_ids: set[str], hashes: Sequence[str]) -> Locked:
+    def _forget_named(
+        self, connection: Connection, mapping: str, asked: Mapping[str, ReplayRequest]
+    ) -> tuple[set[str], frozenset[str]]:
+        """Forget the open failures that requests name; return what requests have to say of them, see `_naming`, and what is parked."""
+        ids = [each.failure_id for each in asked.values()]
+        given = {"mapping": mapping, "hashes": list(map(_hash, asked)), "ids": ids}
+        named, parked = connection.execute(self._forgetting, given).one()
+        return set(orjson.loads(named or "[]")), frozenset(orjson.loads(parked or "[]"))
+
+    def _delete_named(self) -> Select[str, str]:
+        """The failures with `ids` among the records with `hashes`, deleted, and all records with parked changes, each as one text.
+
+        Made once, see `_select_few_open`.
+        """
+        hashes, ids = bindparam("hashes", type_=Texts()), bindparam("ids", type_=Texts())
+        name = bindparam("mapping", type_=String)
+        mine = self._mine(name)
+        gone = (
+            delete(open_failure)
+            .where(mine, is_any(open_failure.c.record_hash, hashes), is_among(open_failure.c.failure_id, ids))
+            .returning(open_failure.c.failure_id, open_failure.c.position, open_failure.c.record_id)
+            .cte("gone")
+        )
+        naming = gone.c.failure_id + " " + cast(gone.c.position, String) + " " + gone.c.record_id
+        parked = select(cast(func.json_agg(parked_change.c.record_id.distinct()), Text))
+        return select(cast(func.json_agg(naming), Text), parked.where(self._parked(name)).scalar_subquery())
+
+    def _found(self, mapping: str, record_ids: AbstractSet[str], hashes: Sequence[str]) -> Locked:
         if not record_ids:
             return _NOTHING
         return Locked(self._failures(mapping, hashes), self.parked_records(mapping) & record_ids)
 
     def open_failures(self, mapping: str, record_ids: Iterable[str]) -> dict[str, OpenFailure]:
         """Return the open failures among these records of a mapping."""
-        return self._failures(mapping, [_hash(each) for each in record_ids])
+        hashes = [_hash(each) for each in record_ids]
+        return self._failures(mapping, hashes) if hashes else {}
 
     def _failures(self, mapping: str, hashes: Sequence[str]) -> dict[str, OpenFailure]:
         with self._reading() as connection:
@@ -188,15 +221,14 @@ class StateStore:
         with self._engine.begin() as connection:
             connection.execute(upsert, [self._row(each) for each in failures])
 
-    def forget(self, mapping: str, failures: Iterable[OpenFailure]) -> None:
-        """Forget failures that are resolved, where they are still their records' latest."""
-        over = list(failures)
+    def forget(self, mapping: str, over: Mapping[str, str]) -> None:
+        """Forget failures that are resolved, by their records the ids, where they are still their records' latest."""
         if not over:
             return
         with self._engine.begin() as connection:
             # the id of a failure is that of one record's alone, so the two lists need not be looked at in pairs
-            records = among(connection, open_failure.c.record_hash, [_hash(each.record_id) for each in over])
-            ids = filtered(connection, open_failure.c.failure_id, [each.failure_id for each in over])
+            records = among(connection, open_failure.c.record_hash, map(_hash, over))
+            ids = filtered(connection, open_failure.c.failure_id, over.values())
             connection.execute(delete(open_failure).where(self._mine(mapping), records, ids))
 
     def park(self, mapping: str, changes: Sequence[tuple[str, Message]]) -> list[Message]:
@@ -335,10 +367,10 @@ class StateStore:
             "carries": orjson.dumps(sorted(failure.carries)).decode(),
         }
 
-    def _lock_key(self, mapping: str, *record_id: str) -> int:
-        """Return the key of a record's lock, or of the whole mapping's without one."""
-        digest = hashlib.sha256("\x1f".join((self._group, mapping, *record_id)).encode()).digest()
-        return int.from_bytes(digest[:8], "big", signed=True)
+
+def _naming(request: ReplayRequest) -> str:
+    """Return what a request says of the failure that it is for; of the corrupt one that names another's it is another text."""
+    return f"{request.failure_id} {request.position.offset} {request.record_id}"
 
 
 def _hash(record_id: str) -> str:
@@ -347,17 +379,13 @@ def _hash(record_id: str) -> str:
 
 def _failure(mapping: str, row: Any) -> OpenFailure:
     *told, first_failed_at_us, timestamp_ms, carries = row
-    # the same few of a mapping stand in most rows
-    return OpenFailure(mapping, *told, _instant(first_failed_at_us), timestamp_ms, _columns(carries))
-
-
-@lru_cache(maxsize=256)
-def _instant(micros: int) -> datetime:
-    return _EPOCH + timedelta(microseconds=micros)
+    first_failed_at = _EPOCH + timedelta(microseconds=first_failed_at_us)
+    return OpenFailure._make((mapping, *told, first_failed_at, timestamp_ms, _columns(carries)))
 
 
 @lru_cache(maxsize=256)
 def _columns(text: str) -> frozenset[str]:
+    # the same few of a mapping stand in most rows
     return frozenset(orjson.loads(text))
 
 
