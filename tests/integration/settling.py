@@ -4,8 +4,9 @@ The target refuses names that begin with "bad" while a word stands in its table 
 """
 
 import sqlite3
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
@@ -25,7 +26,7 @@ from worker.plan import MappingPlan
 from worker.report import Reporter
 from worker.settle import Settled, settle
 from worker.state.migrate import upgrade
-from worker.state.store import StateStore
+from worker.state.store import Locked, StateStore
 
 KINDS = {"number": Kind.TEXT, "name": Kind.TEXT, "city": Kind.TEXT}
 WHOLE = Shape(("number", "name", "city"), KINDS)
@@ -86,6 +87,17 @@ class KillableStore(StateStore):
         super().forget(mapping, failures)
         self.die()
 
+    @contextmanager
+    def lock_replayed(self, mapping: str, requests: Any) -> Iterator[Locked]:
+        with super().lock_replayed(mapping, requests) as locked:
+
+            def forget() -> None:
+                self.die()
+                locked.forget()
+                self.die()
+
+            yield replace(locked, forget=forget)
+
     def drop_parked(self, mapping: str, record_ids: Any) -> None:
         self.die()
         super().drop_parked(mapping, record_ids)
@@ -98,15 +110,25 @@ class KillableStore(StateStore):
 
 
 class World:
-    """One source partition, one target, one state store, one sink, and a worker that may be killed."""
+    """One source partition, one target, one state store, one sink, and a worker that may be killed.
 
-    def __init__(self, folder: Path, order: Literal["latest", "strict"], *, max_parked: int = 1024) -> None:
+    The state is in SQLite, or in the database at `state_url`, of a group of its own.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        order: Literal["latest", "strict"],
+        *,
+        max_parked: int = 1024,
+        state_url: str | None = None,
+    ) -> None:
         self.target = sqlite3.connect(folder / "target.db", isolation_level=None)
         self.target.executescript(TARGET)
-        engine = open_engine(f"sqlite:///{folder}/state.db")
+        engine = open_engine(state_url or f"sqlite:///{folder}/state.db")
         upgrade(engine)
         self.state = KillableStore(
-            engine, "group", max_parked_records=max_parked, max_parked_changes=max_parked
+            engine, folder.name, max_parked_records=max_parked, max_parked_changes=max_parked
         )
         self.connector: Connector = open_sql(f"sqlite:///{folder}/target.db", {})
         described = self.connector.describe("account")
@@ -181,24 +203,25 @@ class World:
         self.steps_left = None
 
     def replay(
-        self, record: str, decision: Decision = Decision.RETRY, killed_after: int | None = None
+        self, records: str, decision: Decision = Decision.RETRY, killed_after: int | None = None
     ) -> None:
-        """Let the worker have the entry of a record again; a request that killed it is delivered again."""
-        entry = self.entries.last.get(record)
-        if entry is None or entry.position is None or entry.original is None:
-            return
-        request = ReplayRequest(
-            "replay",
-            entry.failure_id,
-            "customers",
-            "forward",
-            record,
-            decision,
-            False,
-            entry.position,
-            entry.original,
-        )
-        rounds = self.translator.replays(self.mapping, [request], lambda _: None).rounds
+        """Let the worker have the entries of records again, all at once; requests that killed it are delivered again."""
+        requests = [
+            ReplayRequest(
+                "replay",
+                entry.failure_id,
+                "customers",
+                "forward",
+                record,
+                decision,
+                False,
+                entry.position,
+                entry.original,
+            )
+            for record in records
+            if (entry := self.entries.last.get(record)) is not None and entry.position is not None
+        ]
+        rounds = self.translator.replays(self.mapping, requests, lambda _: None).rounds
         self._attempt(lambda: self._settle(rounds), killed_after)
         if self.steps_left == 0:
             self.steps_left = None

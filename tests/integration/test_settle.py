@@ -12,11 +12,13 @@ from hypothesis import strategies as st
 from schemas.events import Decision
 from tests.integration.settling import World
 
+Order = Literal["latest", "strict"]
+
 
 @pytest.fixture(params=["latest", "strict"])
-def world(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[World]:
-    """A fresh world for each order."""
-    made = World(tmp_path, request.param)
+def world(request: pytest.FixtureRequest, database_url: str, tmp_path: Path) -> Iterator[World]:
+    """A fresh world for each order, with its state in each database."""
+    made = World(tmp_path, request.param, state_url=database_url)
     yield made
     made.close()
 
@@ -91,6 +93,26 @@ def test_a_replay_that_fails_again_counts_up_and_stays_open(world: World) -> Non
     world.replay("A")
 
     assert [each.attempt for each in world.entries.open.values()] == [2]
+
+
+def test_of_replays_that_come_together_each_has_its_own_end(world: World) -> None:
+    for number in "ABC":
+        world.change(number, "bad")
+    world.deliver(3)
+    world.allow_everything()
+    world.replay("C")
+    world.target.execute(
+        "create trigger no_b before insert on account when new.number = 'B' begin select raise(abort, 'refused'); end"
+    )
+
+    world.replay("ABC")
+
+    assert world.rows() == {"A": "bad", "C": "bad"}
+    assert world.written("C") == ["bad"]
+    assert {record: each.attempt for record, each in world.entries.open.items()} == {"B": 2}
+    world.target.execute("drop trigger no_b")
+    world.replay("ABC")
+    assert world.entries.open == {}
 
 
 @pytest.mark.parametrize("step", range(6))
@@ -279,7 +301,7 @@ def test_a_parked_change_that_fails_as_it_follows_keeps_what_is_parked_behind_it
 
 CHANGE = st.tuples(st.just("change"), st.sampled_from("ABC"), st.sampled_from(["good", "bad"]))
 DELIVER = st.tuples(st.just("deliver"), st.integers(1, 4), st.none() | st.integers(0, 8))
-REPLAY = st.tuples(st.just("replay"), st.sampled_from("ABC"), st.none() | st.integers(0, 8))
+REPLAY = st.tuples(st.just("replay"), st.sampled_from(["A", "B", "C", "ABC"]), st.none() | st.integers(0, 8))
 ALLOW = st.tuples(st.just("allow"), st.none(), st.none())
 PART = st.tuples(st.just("part"), st.sampled_from("ABC"), st.sampled_from(["name", "city"]))
 
@@ -288,10 +310,10 @@ PART = st.tuples(st.just("part"), st.sampled_from("ABC"), st.sampled_from(["name
 @settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
 @given(acts=st.lists(st.one_of(CHANGE, CHANGE, PART, DELIVER, DELIVER, REPLAY, ALLOW), max_size=25))
 def test_whenever_it_is_killed_target_and_entries_end_true(
-    order: Literal["latest", "strict"], acts: list[tuple[Any, Any, Any]]
+    order: Order, database_url: str, acts: list[tuple[Any, Any, Any]]
 ) -> None:
     with TemporaryDirectory() as folder:
-        world = World(Path(folder), order)
+        world = World(Path(folder), order, state_url=database_url)
         for number, (act, first, second) in enumerate(acts):
             match act:
                 case "change":
@@ -316,8 +338,7 @@ def test_whenever_it_is_killed_target_and_entries_end_true(
             assert wrong == set(world.entries.open), "an entry is open and its record is right"
 
         world.allow_everything()
-        for record in sorted(world.entries.open):
-            world.replay(record)
+        world.replay("".join(sorted(world.entries.open)))
         assert world.whole_rows() == world.whole_expected()
         assert world.entries.open == {}
         assert world.state.parked_count("customers") == 0
