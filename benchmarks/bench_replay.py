@@ -41,12 +41,13 @@ _PATIENCE_S = 1200.0
 
 @dataclass(frozen=True, slots=True)
 class _Round:
-    """Rates of one round, in records a second: changes applied, replays by the worker alone, and by a whole job; sink's peak memory."""
+    """Rates of one round, in records a second: changes applied, replays by the worker alone, and by a whole job; peaks of memory."""
 
     normal: float
     alone: float
     job: float
-    peak_mb: float
+    sink_mb: float
+    worker_mb: float
 
 
 def run(ground: Ground) -> None:
@@ -58,11 +59,11 @@ def run(ground: Ground) -> None:
     for number in range(ground.turns):
         turn = take_turn(workers(ground), topic, target, ground.expected(topic), ground.new_folder() / "run")
         alone = _worker_alone(ground, topic, target, records)
-        job, peak_mb = _whole_job(ground, topic, target, records)
-        rounds.append(_Round(turn.rate, alone, job, peak_mb))
+        job, sink_mb, worker_mb = _whole_job(ground, topic, target, records)
+        rounds.append(_Round(turn.rate, alone, job, sink_mb, worker_mb))
         print(
             f"  round {number + 1}: changes {turn.rate:,.0f}/s, replays by the worker alone {alone:,.0f}/s, "
-            f"a whole job {job:,.0f}/s, sink {peak_mb:.0f} MB",
+            f"a whole job {job:,.0f}/s, sink {sink_mb:.0f} MB, worker {worker_mb:.0f} MB",
             flush=True,
         )
     append_lines(_section(rounds, records, topic), ground.results)
@@ -79,13 +80,13 @@ def _section(rounds: Sequence[_Round], records: int, topic: Topic) -> list[str]:
             "changes, avro; target, store and the replaying worker's state in PostgreSQL; no limit of the rate."
         ),
         "",
-        "| what | records/s | sink's peak MB |",
-        "| --- | ---: | ---: |",
-        f"| worker: changes applied | {statistics.median(each.normal for each in rounds):,.0f} | |",
-        f"| worker: replays that wait in its topic | {statistics.median(each.alone for each in rounds):,.0f} | |",
+        "| what | records/s | sink's peak MB | worker's |",
+        "| --- | ---: | ---: | ---: |",
+        f"| worker: changes applied | {statistics.median(each.normal for each in rounds):,.0f} | | |",
+        f"| worker: replays that wait in its topic | {statistics.median(each.alone for each in rounds):,.0f} | | |",
         (
             f"| replay job: sink, worker and both databases on these cores | {statistics.median(each.job for each in rounds):,.0f} "
-            f"| {max(each.peak_mb for each in rounds):.0f} |"
+            f"| {max(each.sink_mb for each in rounds):.0f} | {max(each.worker_mb for each in rounds):.0f} |"
         ),
         "",
         _goal("the worker's replays", alone),
@@ -149,18 +150,17 @@ def _start_jobs(store_url: str) -> None:
     store.close()
 
 
-def _whole_job(ground: Ground, topic: Topic, target: Target, records: int) -> tuple[float, float]:
-    """Replay all by one job, sink and worker at work; returns entries a second and the sink's peak memory."""
+def _whole_job(ground: Ground, topic: Topic, target: Target, records: int) -> tuple[float, float, float]:
+    """Replay all by one job, sink and worker at work; returns entries a second and the peak memory of both."""
     file, store = _configured(ground, topic, target)
-    with _running("sink", file) as sink, _running("worker", file):
+    with _running("sink", file) as sink, _running("worker", file) as worker:
         _until(store, "SELECT count(*) FROM instep_entry WHERE state = 'open'", records)
         _set_name_length(target, LONGEST_NAME)
         words = ["errors", "replay", "--mapping", "customers", "--rate", "0", "--canaries", "0", "--yes"]
         began_us = time.time_ns() // 1000
         subprocess.run([INSTEP, *words, "-c", str(file)], check=True, capture_output=True)
         seconds = (_last_verdict_us(store, records) - began_us) / 1e6
-        peak_mb = _peak_mb(sink)
-    return records / seconds, peak_mb
+        return records / seconds, _peak_mb(sink), _peak_mb(worker)
 
 
 def _configured(ground: Ground, topic: Topic, target: Target) -> tuple[Path, str]:

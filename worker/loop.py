@@ -82,7 +82,7 @@ class Loop:
             drained = is_drained is not None and self.is_idle and is_drained(self)
             if drained:
                 break
-            messages = self._poll(self._poll_timeout_ms())
+            messages = self._poll(poll_timeout_ms(self.runners))
             self.on_poll()
             self._hand_out(messages)
         self._finish()
@@ -98,12 +98,6 @@ class Loop:
             self.stop.wait(timeout_ms / 1000)
             return []
         return [message for messages in polled.values() for message in messages]
-
-    def _poll_timeout_ms(self) -> int:
-        """Return how long to wait for messages: not at all while they wait for a lane, whose end is waited for then."""
-        if any(runner.must_end_first for runner in self.runners):
-            return 0
-        return BUSY_POLL_MS if any(runner.busy for runner in self.runners) else POLL_TIMEOUT_MS
 
     @property
     def is_idle(self) -> bool:
@@ -224,3 +218,10 @@ class Loop:
                 self.consumer.commit(offsets, timeout_ms=COMMIT_TIMEOUT_MS)
             except KafkaError as error:
                 self._log_failed_commit(offsets, error)
+
+
+def poll_timeout_ms(runners: Sequence[LaneRunner]) -> int:
+    """Return how long to wait for messages: not at all while some wait for a batch to end, which is what is waited for next."""
+    if any(runner.must_end_first for runner in runners):
+        return 0
+    return BUSY_POLL_MS if any(runner.busy for runner in runners) else POLL_TIMEOUT_MS

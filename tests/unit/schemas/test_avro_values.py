@@ -139,6 +139,26 @@ def test_a_value_comes_back(schema: Any, value: Any) -> None:
     assert value_reader(parsed)(encode(parsed, value)) == value
 
 
+@given(st.lists(st.lists(st.integers(-3, 3), max_size=3), max_size=8))
+def test_arrays_that_are_made_of_records_are_each_their_own(several: list[list[int]]) -> None:
+    pair = {"type": "record", "name": "Pair", "fields": [{"name": "a", "type": "long"}]}
+    parsed = parse_schema({"type": "array", "items": pair}, named_schemas={})
+    read = value_reader(parsed, make={"Pair": tuple, "Pair[]": tuple})
+    for numbers in several:
+        found = read(encode(parsed, [{"a": number} for number in numbers]))
+        assert found == tuple((number,) for number in numbers)
+
+
+def test_array_that_is_cut_short_is_a_fault_though_the_one_before_was_whole() -> None:
+    pair = {"type": "record", "name": "Pair", "fields": [{"name": "a", "type": "long"}]}
+    parsed = parse_schema({"type": "array", "items": pair}, named_schemas={})
+    read, whole = value_reader(parsed, make={"Pair": tuple, "Pair[]": tuple}), encode(parsed, [{"a": 7}])
+    assert read(whole) == read(whole) == ((7,),)
+    for cut in (whole[:-1], whole[:1], b""):
+        with pytest.raises(FAULTS):
+            read(cut)
+
+
 def test_a_record_is_skipped_inside_another() -> None:
     parsed = parse_schema(TWICE, named_schemas={})
     encoded = encode(parsed, {"a": {"x": "a"}, "b": {"x": "b"}})

@@ -1,11 +1,15 @@
 """Many events in one message: what travels together, in which order, and that nothing changes on the way."""
 
 from collections.abc import Iterable, Sequence
+from io import BytesIO
+from typing import Any
 
 import pytest
+from fastavro import schemaless_reader
 from hypothesis import given
 from hypothesis import strategies as st
 
+from schemas.avro_schemas import parse_plain, schema_text
 from schemas.bundles import FEW, Placed, in_bundles
 from schemas.codec import Codec
 from schemas.events import (
@@ -21,6 +25,7 @@ from schemas.events import (
     SyncResolved,
     event_key,
 )
+from schemas.framing import SINGLE_OBJECT_BYTES
 from tests.unit.schemas.events import events, long, maybe_text, originals, resolved, text
 
 CODEC = Codec()
@@ -66,6 +71,17 @@ def first_bytes(keys: Sequence[bytes]) -> list[int]:
     return list(map(first_byte, keys))
 
 
+def as_any_reader_has_it(bundle: ReplayBundle | ResolvedBundle) -> Any:
+    """Return the fields of a bundle as fastavro reads them, with the topic at each event."""
+    stream = BytesIO(CODEC.encode(bundle)[SINGLE_OBJECT_BYTES:])
+    fields = schemaless_reader(stream, parse_plain(schema_text(type(bundle).__name__)), None)
+    assert isinstance(fields, dict)
+    assert not stream.read()
+    for each in fields["requests" if "requests" in fields else "failures"]:
+        each["topic"] = fields["topic"]
+    return fields
+
+
 def unpacked(loads: Iterable[Event | Placed]) -> list[Event]:
     """Return the events in the order in which they travel."""
     return [event for load in loads for event in (load.bundle.events if isinstance(load, Placed) else [load])]
@@ -102,6 +118,51 @@ def test_bundle_of_requests_is_read_as_it_was_written(several: list[ReplayReques
 def test_bundle_of_resolutions_is_read_as_it_was_written(several: list[SyncResolved]) -> None:
     bundle = ResolvedBundle(tuple(several))
     assert CODEC.decode(CODEC.encode(bundle)) == bundle
+
+
+@given(st.lists(alike_requests, min_size=1, max_size=20))
+def test_any_reader_of_avro_finds_the_requests_of_a_bundle(several: list[ReplayRequest]) -> None:
+    found = as_any_reader_has_it(ReplayBundle(tuple(several)))
+    assert found["requests"] == [
+        {
+            "replay_id": each.replay_id,
+            "failure_id": each.failure_id,
+            "record_id": each.record_id,
+            **each.position._asdict(),
+            "original": each.original
+            and {
+                "key": each.original.key,
+                "value": each.original.value,
+                "headers": [{"name": name, "value": value} for name, value in each.original.headers],
+            },
+        }
+        for each in several
+    ]
+
+
+@given(st.lists(alike_resolutions, min_size=1, max_size=20))
+def test_any_reader_of_avro_finds_the_resolutions_of_a_bundle(several: list[SyncResolved]) -> None:
+    found = as_any_reader_has_it(ResolvedBundle(tuple(several)))
+    assert found["failures"] == [
+        {
+            "failure_id": each.failure_id,
+            "record_id": each.record_id,
+            "replay_id": each.replay_id,
+            **(each.position or Position("", 0, 0, 0))._asdict(),
+        }
+        for each in several
+    ]
+
+
+def test_text_that_utf8_cannot_hold_is_written_with_backslashes() -> None:
+    (odd,) = requests(1)
+    bundle = ReplayBundle((odd._replace(record_id="C\ud800"),))
+    assert CODEC.decode(CODEC.encode(bundle)) == ReplayBundle((odd._replace(record_id="C\\ud800"),))
+
+
+def test_resolution_without_a_position_is_in_no_bundle() -> None:
+    with pytest.raises(ValueError, match="travels alone"):
+        CODEC.encode(ResolvedBundle((resolved()._replace(position=None),)))
 
 
 @given(st.lists(events | alike_requests | alike_resolutions, max_size=60), st.integers(1, 3000))

@@ -1,14 +1,17 @@
 """What waits for a lane beside the batch that it works on."""
 
+from concurrent.futures import Future
 from types import SimpleNamespace
 from typing import Any, cast
 
 from worker.batch import Batch, next_offsets
+from worker.fault import Fault
 from worker.lane import Lane
 from worker.lane_runner import BYTES_AHEAD, REPLAYS_AHEAD, LaneRunner, LaneThread
+from worker.loop import BUSY_POLL_MS, POLL_TIMEOUT_MS, poll_timeout_ms
 from worker.message import Message, StoredMessage
 
-READY = cast(Lane, SimpleNamespace(ready=True))
+READY = cast(Lane, SimpleNamespace(ready=True, paused=None))
 
 
 def messages(number: int, value: bytes = b"v") -> list[Message]:
@@ -58,3 +61,20 @@ def test_many_messages_or_large_ones_keep_replays_waiting() -> None:
     many.take(messages(REPLAYS_AHEAD + 1))
     large.take(messages(3, bytes(BYTES_AHEAD // 2)))
     assert (few.far_behind, many.far_behind, large.far_behind) == (False, True, True)
+
+
+def test_nothing_is_waited_for_while_messages_wait_for_a_batch_to_end() -> None:
+    idle, busy, full = runner(1), runner(1), runner(1)
+    busy.running, full.running = Future(), Future()
+    full.take(messages(1))
+    assert poll_timeout_ms([idle]) == POLL_TIMEOUT_MS
+    assert poll_timeout_ms([idle, busy]) == BUSY_POLL_MS
+    assert poll_timeout_ms([idle, busy, full]) == 0
+
+
+def test_messages_of_a_paused_lane_keep_nobody_busy() -> None:
+    paused = runner(1)
+    paused.lane = cast(Lane, SimpleNamespace(ready=True, paused=Fault("unavailable")))
+    paused.running = Future()
+    paused.take(messages(1))
+    assert poll_timeout_ms([paused]) == BUSY_POLL_MS
