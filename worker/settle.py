@@ -11,7 +11,6 @@ A crash between any two lines is made good by delivering the same changes again.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from collections.abc import Set as AbstractSet
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -107,7 +106,7 @@ def settle(
         applied = _apply(mapping, work.having(Verdict.WRITE), effects)
         if isinstance(applied, Refused):
             return applied
-        settled = _remember_and_report(work, locked, applied, effects, last_chance=last_chance)
+        settled = _remember_and_report(work, applied, effects, last_chance=last_chance)
     return replace(settled, freed=()) if following else settled
 
 
@@ -122,17 +121,11 @@ def _lock(
 
 @dataclass(frozen=True, slots=True)
 class Round:
-    """The changes of a round by what is to be done with them; the failures that were open before, by record, and which
-    records had parked changes.
-
-    Records are `confirmed` whose failure is the very one that their replay names: it is read only where it fails again.
-    """
+    """The changes of a round by what is to be done with them, and what was open of their records before."""
 
     mapping: MappingPlan
     verdicts: Mapping[Verdict, Sequence[Change]]
-    open_failures: Mapping[str, OpenFailure]
-    parked: frozenset[str] = frozenset()
-    confirmed: AbstractSet[str] = frozenset()
+    locked: Locked
 
     def having(self, verdict: Verdict) -> Sequence[Change]:
         """Return the changes with a verdict."""
@@ -142,7 +135,7 @@ class Round:
 def _judge(mapping: MappingPlan, changes: Sequence[Change], locked: Locked, behind: frozenset[str]) -> Round:
     """Decide on each change; nothing has to be asked where nothing is open and nothing replayed, as most of the time."""
     if not locked.failures and not behind and all(each.replay is None for each in changes):
-        return Round(mapping, {Verdict.WRITE: changes}, {}, locked.parked)
+        return Round(mapping, {Verdict.WRITE: changes}, locked)
     verdicts: dict[Verdict, list[Change]] = {}
     for each in changes:
         record = record_of(each)
@@ -151,31 +144,33 @@ def _judge(mapping: MappingPlan, changes: Sequence[Change], locked: Locked, behi
         else:
             verdict = decide(each, locked.failures.get(record), mapping.order, parked=record in behind)
         verdicts.setdefault(verdict, []).append(each)
-    return Round(mapping, verdicts, locked.failures, locked.parked, locked.confirmed)
+    return Round(mapping, verdicts, locked)
 
 
 def _overtaken(work: Round, deferred: Sequence[Change]) -> list[str]:
     """Return records whose parked changes a later one takes the place of, written or failed: it carries all that they do."""
-    if not work.parked or work.mapping.order == "strict":
+    if not work.locked.parked or work.mapping.order == "strict":
         return []
     waiting = {record_of(each) for each in deferred}
     overtaken = []
     for each in work.having(Verdict.WRITE):
         record = record_of(each)
-        failure = work.open_failures.get(record)
+        failure = work.locked.failures.get(record)
         later = each.replay is None and failure is not None and not _is_at(failure, each.message)
-        if later and record in work.parked and record not in waiting:
+        if later and record in work.locked.parked and record not in waiting:
             overtaken.append(record)
     return overtaken
 
 
 def _freed(work: Round, failures: Sequence[OpenFailure], overtaken: Sequence[str]) -> tuple[str, ...]:
     """Return the records without a failure that have parked changes."""
-    parked = {record_of(each) for each in work.having(Verdict.PARK)} | work.parked.difference(overtaken)
+    parked = {record_of(each) for each in work.having(Verdict.PARK)} | work.locked.parked.difference(
+        overtaken
+    )
     if not parked:
         return ()
     tried = {record_of(each) for verdict in (Verdict.WRITE, Verdict.DROP) for each in work.having(verdict)}
-    failed = {failure.record_id for failure in failures} | (set(work.open_failures) - tried)
+    failed = {failure.record_id for failure in failures} | (set(work.locked.failures) - tried)
     return tuple(parked - failed)
 
 
@@ -183,21 +178,18 @@ def _widened(work: Round) -> list[OpenFailure]:
     """Return failures that carry more than before, as what is parked behind them now counts too."""
     widened = []
     for each in work.having(Verdict.PARK):
-        failure = work.open_failures.get(record_of(each))
+        failure = work.locked.failures.get(record_of(each))
         if failure is not None and not carries(each) <= failure.carries:
             widened.append(failure._replace(carries=failure.carries | carries(each)))
     return widened
 
 
-def _remember_and_report(
-    work: Round, locked: Locked, applied: Applied, effects: Effects, *, last_chance: bool
-) -> Settled:
+def _remember_and_report(work: Round, applied: Applied, effects: Effects, *, last_chance: bool) -> Settled:
     mapping, now = work.mapping, effects.now()
     faulty, deferred = _second_chances(applied.faults, last_chance=last_chance)
     faulty += [(each, each.fault) for each in work.having(Verdict.WRITE) if isinstance(each, Broken)]
     if faulty or deferred:
-        locked.keep()
-        work = _with_failures_of(work, faulty, effects.state)
+        work = _kept(work, effects.state)
     failures = [_open_failure(work, each, fault, now) for each, fault in faulty]
     overtaken = _overtaken(work, deferred)
     effects.state.drop_parked(mapping.name, overtaken)
@@ -212,7 +204,7 @@ def _remember_and_report(
     unresolved = {failure.record_id for failure in failures} | {record_of(each) for each in deferred}
     over = _over(work, unresolved)
     effects.send([*failed, *_answers(work, over, _only(applied.counts), now, effects.reporter)])
-    _forget(work, locked, over, effects.state, kept=bool(faulty or deferred))
+    _forget(work, over, effects.state)
     # a replay that does not write is a change that is counted already
     superseded = sum(each.replay is None for each in work.having(Verdict.SUPERSEDED))
     new = sum(each.replay is None for each, _ in faulty)
@@ -229,32 +221,24 @@ def _remember_and_report(
     )
 
 
-def _forget(
-    work: Round, locked: Locked, over: Sequence[tuple[Change, str, Verdict]], state: StateStore, *, kept: bool
-) -> None:
-    """Forget the failures that are over: those that are confirmed with the lock, where they were not kept."""
-    by_record = {record_of(each): failure_id for each, failure_id, _ in over}
-    if kept or not work.confirmed:
-        state.forget(work.mapping.name, by_record)
-        return
-    others = by_record.keys() - work.confirmed
-    state.forget(work.mapping.name, {record: by_record[record] for record in others})
-    locked.forget()
+def _kept(work: Round, state: StateStore) -> Round:
+    """Return a round of which no failure is confirmed any more: all are read, as some of them are to be followed by others."""
+    work.locked.keep()
+    read = state.open_failures(work.mapping.name, work.locked.confirmed)
+    return replace(work, locked=Locked({**work.locked.failures, **read}, work.locked.parked))
 
 
-def _with_failures_of(work: Round, faulty: Sequence[tuple[Change, Fault]], state: StateStore) -> Round:
-    """Return a round with the failures, too, that were confirmed and not read, of records that failed again."""
-    again = [record for each, _ in faulty if (record := record_of(each)) in work.confirmed]
-    if not again:
-        return work
-    return replace(
-        work, open_failures={**work.open_failures, **state.open_failures(work.mapping.name, again)}
-    )
+def _forget(work: Round, over: Sequence[tuple[Change, str, Verdict]], state: StateStore) -> None:
+    """Forget the failures that are over; those that are confirmed all are."""
+    confirmed = work.locked.confirmed
+    others = {record: id_ for each, id_, _ in over if (record := record_of(each)) not in confirmed}
+    state.forget(work.mapping.name, others)
+    work.locked.forget()
 
 
 def _over(work: Round, unresolved: set[str]) -> list[tuple[Change, str, Verdict]]:
     """Return the changes that ended an open failure, with its id and how."""
-    if not work.open_failures and not work.confirmed:
+    if not work.locked.failures and not work.locked.confirmed:
         return []
     over: list[tuple[Change, str, Verdict]] = []
     for verdict in (Verdict.WRITE, Verdict.DROP):
@@ -262,9 +246,9 @@ def _over(work: Round, unresolved: set[str]) -> list[tuple[Change, str, Verdict]
             record = record_of(each)
             if record in unresolved:
                 continue
-            if each.replay is not None and record in work.confirmed:
+            if each.replay is not None and record in work.locked.confirmed:
                 over.append((each, each.replay.failure_id, verdict))
-            elif (failure := work.open_failures.get(record)) is not None:
+            elif (failure := work.locked.failures.get(record)) is not None:
                 over.append((each, failure.failure_id, verdict))
     return over
 
@@ -298,7 +282,7 @@ def _second_chances(
 def _open_failure(work: Round, change: Change, fault: Fault, now: datetime) -> OpenFailure:
     """Return a new failure's row; the same change, or the same replay, delivered again keeps its attempt."""
     mapping, record, message = work.mapping, record_of(change), change.message
-    before = work.open_failures.get(record)
+    before = work.locked.failures.get(record)
     known = before if before is not None and _is_at(before, message) else None
     if known is not None:
         attempt = _attempt(known, change.replay)
@@ -322,10 +306,10 @@ def _open_failure(work: Round, change: Change, fault: Fault, now: datetime) -> O
 
 def _carried_before(work: Round, record: str) -> frozenset[str]:
     """Return the columns that are not in the target as others of the record failed, or are parked: these may be any."""
-    before = work.open_failures.get(record)
+    before = work.locked.failures.get(record)
     if before is not None:
         return before.carries
-    return frozenset(work.mapping.description.columns) if record in work.parked else frozenset()
+    return frozenset(work.mapping.description.columns) if record in work.locked.parked else frozenset()
 
 
 def _is_at(failure: OpenFailure, message: Message) -> bool:
