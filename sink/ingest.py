@@ -68,6 +68,9 @@ class IngestMetrics(Protocol):
     def lag(self, messages: int) -> None:
         """Show how many messages are yet to be read."""
 
+    def missed(self, messages: int, at_s: float) -> None:
+        """Count messages that their topic dropped before they were read."""
+
 
 @dataclass(frozen=True, slots=True)
 class Hears:
@@ -112,6 +115,7 @@ class Ingest:
         self._assignment = _Assignment()
         self._positions: dict[Partition, Ingested | None] = {}
         self._in_store: dict[Partition, int] = {}
+        self._missed: set[tuple[Partition, int]] = set()
         self._lost = True
         self._keep_values = False
         self._writer = ThreadPoolExecutor(1, thread_name_prefix=f"{hears.name}-writer")
@@ -258,6 +262,7 @@ class Ingest:
         except StoreAway as error:
             self._lose_place(_STORE, f"the database is away: {unreachable_reason(error)}")
             return False
+        self._tell_missed(stored, assigned)
         self._positions = {}
         self._in_store = {}
         for partition in assigned:
@@ -319,6 +324,27 @@ class Ingest:
             with self._store.writing() as connection:
                 start_anew(connection, anew)
         return {partition: place for partition, place in stored.items() if partition not in anew}
+
+    def _tell_missed(self, stored: Mapping[Partition, Ingested], assigned: set[TopicPartition]) -> None:
+        """Tell, once, of messages that a topic dropped before they were read: nobody will hear of what was in them."""
+        missed: dict[str, int] = {}
+        begins = self._consumer.beginning_offsets(list(assigned), timeout_ms=_ENDS_WITHIN_MS)
+        for (topic, number), begin in begins.items():
+            place = stored.get((topic, number))
+            if place is None or begin <= place.position:
+                continue
+            gap = (topic, number), place.position
+            if gap not in self._missed:
+                self._missed.add(gap)
+                missed[topic] = missed.get(topic, 0) + begin - place.position
+        for topic, messages in missed.items():
+            self._log.error(
+                "a topic dropped messages before they were read",
+                topic=topic,
+                messages=messages,
+                do="keep it for longer than any outage of the sink; docs/runbooks/InstepErrorEventsDropped.md",
+            )
+            self._metrics.missed(messages, self._clock_us() / 1e6)
 
     def _lag(self) -> int:
         total = 0

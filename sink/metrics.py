@@ -161,6 +161,7 @@ class SinkMetrics:
         self._last_ingest = self._gauge(
             "instep_sink_last_ingest_timestamp_seconds", "When a batch was last written to the store."
         )
+        self._missed, self._last_missed = self._of_missed()
         self._refused = 0
         self._show_facts(pulse, store_limit_bytes)
         self._show_known_series()
@@ -174,10 +175,16 @@ class SinkMetrics:
         """Show how many messages of the error topic are yet to be read."""
         self._lag.set(messages)
 
+    def missed(self, messages: int, at_s: float) -> None:
+        """Count messages that their topic dropped before they were read."""
+        self._missed.inc(messages)
+        self._last_missed.set(at_s)
+
     def of_letters(self) -> "LetterMetrics":
         """Return the metrics of what is read from dead letter topics; to be asked for once."""
         return LetterMetrics(
             self._count,
+            self.missed,
             self._gauge("instep_foreign_lag_records", "Dead letters of other programs yet to be read."),
             self._gauge(
                 "instep_foreign_last_ingest_timestamp_seconds",
@@ -213,6 +220,17 @@ class SinkMetrics:
         # refusals are met by the command line's processes, and known here from the audit log
         self._replays.labels("refused").inc(max(0, statistics.replays_refused - self._refused))
         self._refused = statistics.replays_refused
+
+    def _of_missed(self) -> tuple[Counter, Gauge]:
+        return (
+            self._counter(
+                "instep_sink_missed_messages", "Messages that a topic dropped before they were read."
+            ),
+            self._gauge(
+                "instep_sink_last_missed_timestamp_seconds",
+                "When messages were last found missing, dropped before they were read; 0: never.",
+            ),
+        )
 
     def _counter(self, name: str, text: str, *labels: str) -> Counter:
         return Counter(name, text, labels, registry=self.registry)
@@ -250,6 +268,7 @@ class LetterMetrics:
     """What is told of dead letters: apart from the error topic, as one of the two may stand still."""
 
     count: Callable[[Written], None]
+    missed: Callable[[int, float], None]
     lag_records: Gauge
     last_ingest: Gauge
 

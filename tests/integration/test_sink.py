@@ -12,7 +12,6 @@ from pathlib import Path
 import orjson
 import pytest
 from kafka import KafkaConsumer, TopicPartition
-from kafka.errors import TopicAlreadyExistsError
 
 from schemas.events import Event, ReplayRequest, Resolution, SyncFailed, SyncResolved, event_key
 from sink.states import State
@@ -320,49 +319,6 @@ def test_replaying_at_once_from_many_places_sends_once(setup: SinkSetup, worker:
         eventually(lambda: by_state(setup) == {"resolved": 1})
     worker.close()
     assert len(worker.seen) == 1
-
-
-def test_topic_that_does_not_exist_is_told_and_waited_for(setup: SinkSetup, kafka: Kafka) -> None:
-    missing = replace(setup, topic=f"{setup.topic}.later")
-    sink = RunningSink(missing)
-    try:
-        eventually(lambda: "topics create" in sink.get("/readyz")[1])
-        kafka.create_topic(missing.topic)
-        send(missing.bootstrap, missing.topic, [failed()])
-        eventually(lambda: len(missing.entries()) == 1)
-    finally:
-        sink.kill()
-
-
-@pytest.mark.parametrize("under_way", [True, False], ids=["while the sink runs", "while no sink runs"])
-def test_topic_that_is_created_anew_is_read_from_its_start(
-    setup: SinkSetup, kafka: Kafka, under_way: bool
-) -> None:
-    send(setup.bootstrap, setup.topic, [failed(f"old {number}", number) for number in range(30)])
-    with running(setup):
-        eventually(lambda: by_state(setup) == {"open": 30})
-        if under_way:
-            _create_anew(setup, kafka)
-            eventually(lambda: by_state(setup) == {"open": 90})
-    if not under_way:
-        _create_anew(setup, kafka)
-        with running(setup):
-            eventually(lambda: by_state(setup) == {"open": 90})
-
-
-def _create_anew(setup: SinkSetup, kafka: Kafka) -> None:
-    """Delete the topic and create it again, with more in it than before."""
-    kafka.delete_topic(setup.topic)
-    eventually(partial(_is_created, setup, kafka))
-    send(setup.bootstrap, setup.topic, [failed(f"new {number}", number) for number in range(60)])
-
-
-def _is_created(setup: SinkSetup, kafka: Kafka) -> bool:
-    try:
-        kafka.create_topic(setup.topic, partitions=3)
-    except TopicAlreadyExistsError:  # the deletion takes a moment
-        return False
-    return True
 
 
 def test_port_that_is_taken_ends_with_two(setup: SinkSetup) -> None:

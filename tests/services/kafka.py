@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from uuid import uuid4
 
-from kafka import KafkaAdminClient
+from kafka import KafkaAdminClient, TopicPartition
 
 from tests.services.certificates import write_certificates
 from tests.services.jars import QUICK_START, fetch_dependencies, java
@@ -39,6 +39,11 @@ class Kafka:
         """Deletes a topic."""
         with closing(KafkaAdminClient(bootstrap_servers=self.bootstrap)) as admin:
             admin.delete_topics([name])
+
+    def delete_records(self, topic: str, *, before: int) -> None:
+        """Deletes the records of a topic's first partition up to an offset, as retention does."""
+        with closing(KafkaAdminClient(bootstrap_servers=self.bootstrap)) as admin:
+            admin.delete_records({TopicPartition(topic, 0): before})
 
 
 class KafkaServer(ServerProcess):
