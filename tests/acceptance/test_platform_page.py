@@ -27,7 +27,7 @@ def block(kind: str) -> str:
 @pytest.fixture
 def configuration(pg_crm: Target, kafka: Kafka, tmp_path: Path) -> Iterator[Path]:
     """The configuration of the page, with the addresses of this machine and topics of our own."""
-    name = uuid4().hex[:8]
+    name = f"g{uuid4().hex[:8]}"  # never a number, which the configuration would refuse
     url = make_url(pg_crm.url).set(username=f"sync_{name}", password="hush")
     for statement in block("sql").strip().split(";\n"):
         pg_crm.execute(statement.replace("'…'", "'hush'").replace("sync", f"sync_{name}").rstrip(";"))

@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 
 import pytest
 from sqlalchemy import Engine, TextClause, text
+from sqlalchemy.exc import DBAPIError
 
 from plumbing.database import open_engine
 from schemas.events import Decision, Position, ReplayRequest
@@ -16,8 +17,9 @@ from worker.state.store import StateStore
 
 _WHEN = datetime(2026, 1, 1, 12, 30, tzinfo=UTC)
 _MANY = [f"R{number}" for number in range(600)]
-_LOCKS = "select count(*) from pg_locks where locktype = 'advisory' and database = (select oid from pg_database where datname = current_database())"
-_GRANTED, _AWAITED = text(f"{_LOCKS} and granted"), text(f"{_LOCKS} and not granted")
+_LOCKS = "from pg_locks where locktype = 'advisory' and database = (select oid from pg_database where datname = current_database())"
+_GRANTED, _AWAITED = (text(f"select count(*) {_LOCKS} and {which}") for which in ("granted", "not granted"))
+_END_LOCKERS = text(f"select pg_terminate_backend(pid) {_LOCKS}")
 
 
 @pytest.fixture
@@ -170,6 +172,22 @@ def test_who_waited_for_a_lock_sees_what_happened_meanwhile(
         eventually(lambda: _count(mine, _AWAITED) == 1)
         found.forget()
     assert waiting.result(10) == 0
+
+
+def _lose_the_lock(engine: Engine, other: Engine) -> None:
+    """Lock records for their replays, lose the connection that holds the locks, and forget what the replays name."""
+    with StateStore(engine, "group").lock_replayed("customers", map(_request, _MANY)) as found:
+        with other.begin() as connection:
+            connection.execute(_END_LOCKERS)
+        found.forget()
+
+
+def test_failures_stay_when_the_connection_that_forgot_them_is_lost(engines: tuple[Engine, Engine]) -> None:
+    mine, other = engines
+    with pytest.raises(DBAPIError):
+        _lose_the_lock(mine, other)
+    assert len(_open(other, _MANY)) == len(_MANY)
+    assert _lock_replayed(mine, _MANY) == len(_MANY)
 
 
 def test_workers_that_lock_different_records_do_not_wait(
