@@ -1,5 +1,6 @@
 """The sink's metrics. Labels are bounded: a mapping or category that the configuration does not know counts as "other"."""
 
+from collections import Counter as CountedFrom
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import partial
@@ -195,14 +196,15 @@ class SinkMetrics:
     def _count(self, written: Written) -> None:
         for (kind, result), number in written.counts.items():
             self._events.labels(kind, result).inc(number)
-        for lifetime in written.lifetimes:
-            self._lifetimes.labels(self._numbers.mapping(lifetime.mapping), lifetime.how).observe(
-                lifetime.seconds
-            )
-        for verdict, scheduled in written.verdicts:
+        series: dict[tuple[str, str], Histogram] = {}
+        for mapping, how, seconds in written.lifetimes:
+            if (mapping, how) not in series:
+                series[mapping, how] = self._lifetimes.labels(self._numbers.mapping(mapping), how)
+            series[mapping, how].observe(seconds)
+        for (verdict, scheduled), number in CountedFrom(written.verdicts).items():
             if verdict in _REPLAY_RESULTS:
                 counter = self._retries if scheduled else self._replays
-                counter.labels(_REPLAY_RESULTS[verdict]).inc()
+                counter.labels(_REPLAY_RESULTS[verdict]).inc(number)
         for reason, number in written.opened.items():
             self._opened.labels(reason).inc(number)
 
