@@ -89,15 +89,15 @@ def _section(rounds: Sequence[_Round], records: int, topic: Topic) -> list[str]:
             f"| {max(each.sink_mb for each in rounds):.0f} | {max(each.worker_mb for each in rounds):.0f} |"
         ),
         "",
-        _goal(alone),
-        f"- Rate of the whole job to the worker's changes = {job:.2f}",
+        _goal("the worker's replays", alone),
+        _goal("the whole job", job),
         "",
     ]
 
 
-def _goal(found: float) -> str:
+def _goal(what: str, found: float) -> str:
     reached = "reached" if found >= WANTED else "MISSED"
-    return f"- {reached}: rate of the worker's replays to its changes = {found:.2f} (wanted: at least {WANTED:g})"
+    return f"- {reached}: rate of {what} to the worker's changes = {found:.2f} (wanted: at least {WANTED:g})"
 
 
 def _worker_alone(ground: Ground, topic: Topic, target: Target, records: int) -> float:

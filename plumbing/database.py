@@ -86,27 +86,29 @@ def open_engine(url: str | SecretStr, *, name: str = "instep", **options: Any) -
 def among(bind: Bind, column: ColumnElement[Any], values: Iterable[str]) -> ColumnElement[bool]:
     """Return the condition that a text column has one of the values, which an index finds, with one parameter however many they are."""
     return (
-        is_any(column, _texts(values)) if bind.dialect.name == "postgresql" else _among_listed(column, values)
-    )
-
-
-def filtered(bind: Bind, column: ColumnElement[Any], values: Iterable[str]) -> ColumnElement[bool]:
-    """Return the same for a column by which no rows are looked up."""
-    return (
-        is_among(column, _texts(values))
+        in_array(column, _texts(values))
         if bind.dialect.name == "postgresql"
         else _among_listed(column, values)
     )
 
 
-def is_any(column: ColumnElement[Any], texts: BindParameter[Any]) -> ColumnElement[bool]:
+def among_found(bind: Bind, column: ColumnElement[Any], values: Iterable[str]) -> ColumnElement[bool]:
+    """Return the same condition for rows that another one beside it finds."""
+    return (
+        in_table(column, _texts(values))
+        if bind.dialect.name == "postgresql"
+        else _among_listed(column, values)
+    )
+
+
+def in_array(column: ColumnElement[Any], texts: BindParameter[Any]) -> ColumnElement[bool]:
     """Return PostgreSQL's form of `among`, for a parameter with the type Texts."""
     # not any_, which leaves a cycle around the values
     return column == func.any(texts, type_=Text)
 
 
-def is_among(column: ColumnElement[Any], texts: BindParameter[Any]) -> ColumnElement[bool]:
-    """Return PostgreSQL's form of `filtered`.
+def in_table(column: ColumnElement[Any], texts: BindParameter[Any]) -> ColumnElement[bool]:
+    """Return PostgreSQL's form of `among_found`.
 
     Once there is one plan for whatever the parameters are, it compares each row with each text of an array in turn; a table of
     them it hashes.

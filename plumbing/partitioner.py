@@ -34,14 +34,17 @@ class KeyPartitioner(DefaultPartitioner):  # type: ignore[misc]  # the client ha
 
 def partition_of(key: bytes, partitions: Sequence[int]) -> int:
     """Return which of the partitions, given in order, a key belongs to."""
-    return partitions[(murmur2(key) & 0x7FFFFFFF) % len(partitions)]
+    return _chosen(murmur2(key), partitions)
+
+
+def _chosen(hashed: int, partitions: Sequence[int]) -> int:
+    return partitions[(hashed & 0x7FFFFFFF) % len(partitions)]
 
 
 def placing(producer: KafkaProducer, topic: str) -> Callable[[Sequence[bytes]], list[int]]:
     """Return what tells the partition of each of many keys in a topic; raises KafkaError where the topic is not known."""
     partitions = sorted(producer.partitions_for(topic))
-    count = len(partitions)
-    return lambda keys: [partitions[(hashed & 0x7FFFFFFF) % count] for hashed in murmur2_of_each(keys)]
+    return lambda keys: [_chosen(hashed, partitions) for hashed in murmur2_of_each(keys)]
 
 
 def murmur2(key: bytes) -> int:

@@ -25,9 +25,9 @@ from sqlalchemy import table as sql_table
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import DBAPIError
 
-from plumbing.database import among, filtered
+from plumbing.database import among, among_found
 
-__all__ = ["Row", "among", "filtered", "insert_of", "insert_rows", "update_rows", "upsert_rows"]
+__all__ = ["Row", "among", "among_found", "insert_of", "insert_rows", "update_rows", "upsert_rows"]
 
 Row = Sequence[Any]
 

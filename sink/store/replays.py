@@ -262,7 +262,7 @@ def _end_outdated(connection: Connection, rows: Sequence[Row[Any]], now_us: int)
     # entries before replays, as who writes answers does: two that lock the same cannot wait for each other
     asked = (
         bulk.among(connection, entry.c.id, [row.entry_id for row in rows]),
-        bulk.filtered(connection, entry.c.replay_id, [row.id for row in rows]),
+        bulk.among_found(connection, entry.c.replay_id, [row.id for row in rows]),
     )
     connection.execute(select(entry.c.id).where(*asked).order_by(entry.c.id).with_for_update()).all()
     connection.execute(update(entry).where(*asked).values(replay_id=None))
@@ -300,7 +300,7 @@ def _put_back(connection: Connection, rows: Sequence[Row[Any]], verdict: Verdict
     )
     same = (
         bulk.among(connection, entry.c.id, [row.entry_id for row in rows]),
-        bulk.filtered(connection, entry.c.replay_id, [row.id for row in rows]),
+        bulk.among_found(connection, entry.c.replay_id, [row.id for row in rows]),
         entry.c.state == State.REPLAYING,
     )
     connection.execute(update(entry).where(*same).values(**values, row_version=entry.c.row_version + 1))

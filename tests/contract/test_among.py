@@ -3,7 +3,7 @@
 import pytest
 from sqlalchemy import Column, MetaData, Table, Text, insert, select
 
-from plumbing.database import among, open_engine
+from plumbing.database import among, among_found, open_engine
 
 ODD = [
     "",
@@ -25,15 +25,22 @@ texts = Table("texts", MetaData(), Column("text", Text, nullable=False))
 
 
 def those_of(url: str, values: list[str]) -> list[str]:
-    """Return which of all odd texts are among the values."""
+    """Return which of all odd texts are among the values, by either condition."""
     engine = open_engine(url)
     try:
         with engine.begin() as connection:
             texts.create(connection)
             connection.execute(insert(texts), [{"text": each} for each in ODD])
-            return sorted(
-                connection.scalars(select(texts.c.text).where(among(connection, texts.c.text, values)))
+            looked_up, filtered = (
+                sorted(
+                    connection.scalars(
+                        select(texts.c.text).where(condition(connection, texts.c.text, values))
+                    )
+                )
+                for condition in (among, among_found)
             )
+            assert filtered == looked_up
+            return looked_up
     finally:
         engine.dispose()
 

@@ -75,6 +75,25 @@ def test_messages_that_the_topic_dropped_before_they_were_read_are_told_once(
         assert "instep_sink_missed_messages_total 0.0" in sink.get("/metrics")[1]
 
 
+def test_messages_that_were_told_as_dropped_are_not_counted_again_when_partitions_move(
+    setup: SinkSetup, kafka: Kafka
+) -> None:
+    one = replace(setup, topic=f"{setup.topic}.moved")
+    kafka.create_topic(one.topic)
+    send(one.bootstrap, one.topic, [failed("read", 1)])
+    with running(one):
+        eventually(lambda: by_state(one) == {"open": 1})
+    send(one.bootstrap, one.topic, [failed(f"dropped {number}", number) for number in range(2, 7)])
+    kafka.delete_records(one.topic, before=6)
+    with running(one) as sink:
+        eventually(lambda: "instep_sink_missed_messages_total 5.0" in sink.get("/metrics")[1])
+        places = sink.log.read_text().count("ingesting")
+        with running(one):
+            pass
+        eventually(lambda: sink.log.read_text().count("ingesting") > places)
+        assert "instep_sink_missed_messages_total 5.0" in sink.get("/metrics")[1]
+
+
 def _create_anew(setup: SinkSetup, kafka: Kafka) -> None:
     """Delete the topic and create it again, with more in it than before."""
     kafka.delete_topic(setup.topic)

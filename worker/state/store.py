@@ -32,7 +32,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects import postgresql, sqlite
 
-from plumbing.database import READ_ONLY, Texts, among, filtered, is_among, is_any
+from plumbing.database import READ_ONLY, Texts, among, among_found, in_array, in_table
 from schemas.events import OriginalRecord, Position, ReplayRequest
 from worker.decide import OpenFailure
 from worker.message import Message, StoredMessage, stored
@@ -184,7 +184,9 @@ class StateStore:
         mine = self._mine(name)
         gone = (
             delete(open_failure)
-            .where(mine, is_any(open_failure.c.record_hash, hashes), is_among(open_failure.c.failure_id, ids))
+            .where(
+                mine, in_array(open_failure.c.record_hash, hashes), in_table(open_failure.c.failure_id, ids)
+            )
             .returning(open_failure.c.failure_id, open_failure.c.position, open_failure.c.record_id)
             .cte("gone")
         )
@@ -228,7 +230,7 @@ class StateStore:
         with self._engine.begin() as connection:
             # the id of a failure is that of one record's alone, so the two lists need not be looked at in pairs
             records = among(connection, open_failure.c.record_hash, map(_hash, over))
-            ids = filtered(connection, open_failure.c.failure_id, over.values())
+            ids = among_found(connection, open_failure.c.failure_id, over.values())
             connection.execute(delete(open_failure).where(self._mine(mapping), records, ids))
 
     def park(self, mapping: str, changes: Sequence[tuple[str, Message]]) -> list[Message]:
